@@ -1,0 +1,47 @@
+/* One sample through projector and decoder: loss, gradient, hidden states, greedy answer.
+ *
+ * The sequence is token[0 .. visual_at), the n_visual projected features, token[visual_at .. ),
+ * n_token + n_visual positions in all. A scored token is predicted from the position before it
+ * (the last visual token where that comes first). All functions: not collective; they return
+ * MDL_E_INPUT for a sample that doesn't fit the model or the workspace, with the numbers.
+ * A loss or gradient that isn't finite is returned as it is: the caller decides. */
+#ifndef MDL_MODELS_SAMPLE_H
+#define MDL_MODELS_SAMPLE_H
+
+#include "core/error.h"
+#include "models/workspace.h"
+
+#include <stdint.h>
+
+typedef struct {
+    int64_t n_token;
+    const int32_t *token;  /* [n_token] */
+    const uint8_t *scored; /* [n_token], 1: counts in the loss; NULL: none does */
+    int64_t visual_at;     /* the visual tokens come before token[visual_at]; 0 .. n_token */
+    int64_t n_visual;      /* 0: text alone */
+    const float *feature;  /* [n_visual, n_vision_feat] */
+} mdl_sample_t;
+
+/* Sum over the scored tokens of -log p, in nats. */
+int mdl_sample_loss(mdl_workspace_t *workspace, const mdl_sample_t *sample, double *loss_sum,
+                    mdl_error_t *err);
+
+/* The same sum, and adds scale * d(loss_sum)/d(param) to the adapter's grad [n_param]. */
+int mdl_sample_gradient(mdl_workspace_t *workspace, const mdl_sample_t *sample, double scale,
+                        double *loss_sum, mdl_error_t *err);
+
+/* The last hidden states after the final norm into hidden [n_token + n_visual, d]. */
+int mdl_sample_hidden(mdl_workspace_t *workspace, const mdl_sample_t *sample, float *hidden,
+                      mdl_error_t *err);
+
+/* The logits of every position into logits [n_token + n_visual, n_vocab]. */
+int mdl_sample_logits(mdl_workspace_t *workspace, const mdl_sample_t *sample, float *logits,
+                      mdl_error_t *err);
+
+/* Continues the sample by the most probable token (the lowest id of equals) up to max_new times,
+ * into out [max_new]; stops at eos_id, which isn't put out (-1: never). *n_out tells how many.
+ * The sample's positions plus max_new must fit the workspace. */
+int mdl_sample_greedy(mdl_workspace_t *workspace, const mdl_sample_t *sample, int64_t max_new,
+                      int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err);
+
+#endif
