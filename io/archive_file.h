@@ -1,0 +1,69 @@
+/* An archive file: the activations of one model on the samples of a study. Schema mordal-archive,
+ * version 1; written in parallel, read by rows. docs/formats.md has it field by field.
+ *
+ *   /activation  (n_sample, n_feat) or (n_sample, n_token, n_feat); float16, float32, float64, or
+ *                uint16 with root attribute encoding = "bfloat16"; contiguous, row-major
+ *   /sample_id   (n_sample) fixed-length UTF-8, unique
+ *   /row_digest  (n_sample) uint64, XXH3-64 of the row's stored bytes, checked at every read
+ * Root attributes as of every result, and: model, side (vision | language), label (what the rows
+ * are, e.g. "mean last hidden state after dinov2s"), encoding (float16 | bfloat16 | float32 |
+ * float64), source (where the numbers come from). */
+#ifndef MDL_IO_ARCHIVE_FILE_H
+#define MDL_IO_ARCHIVE_FILE_H
+
+#include "io/result.h"
+
+#include <mpi.h>
+
+typedef enum { MDL_FLOAT16, MDL_BFLOAT16, MDL_FLOAT32, MDL_FLOAT64 } mdl_encoding_t;
+
+typedef struct {
+    const char *model, *side, *label, *source;
+    mdl_encoding_t encoding;
+    int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
+    const char *const *sample_ids;     /* n_sample, the same on every rank; borrowed */
+} mdl_archive_info_t;
+
+typedef struct mdl_archive_writer mdl_archive_writer_t;
+
+/* Begins a new archive file beside path. Collective over comm. */
+int mdl_archive_create(MPI_Comm comm, const char *path, const mdl_provenance_t *provenance,
+                       const mdl_archive_info_t *info, mdl_archive_writer_t **writer,
+                       mdl_error_t *err);
+
+/* Writes rows [first, first + n_row) in stored encoding; n_row may be 0 on some ranks. Row digests
+ * are taken on the way. Non-finite values are refused with model, sample and column.
+ * Collective over comm. */
+int mdl_archive_write(mdl_archive_writer_t *writer, int64_t first, int64_t n_row, const void *rows,
+                      mdl_error_t *err);
+
+/* Seals and puts into place (as mdl_result_close). Collective over comm. */
+int mdl_archive_finish(mdl_archive_writer_t *writer, int rc, mdl_error_t *err);
+
+typedef struct {
+    hid_t file;
+    char *path, *model, *side, *label;
+    mdl_encoding_t encoding;
+    int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
+    char **sample_ids;                 /* n_sample */
+    uint64_t *row_digests;             /* n_sample */
+    char content_digest[MDL_DIGEST_SIZE];
+} mdl_archive_t;
+
+/* Opens an archive for reading, checking schema, shapes, ids (unique, not empty) and the digest of
+ * everything but the rows. Not collective. */
+int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err);
+void mdl_archive_close(mdl_archive_t *archive);
+
+/* Reads rows [first, first + n_row) as float32 (or float64) into out: [n_row, n_token x n_feat or
+ * n_feat], checking each row's digest and that it is finite. Not collective. */
+int mdl_archive_read_float(mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
+                           mdl_error_t *err);
+int mdl_archive_read_double(mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
+                            mdl_error_t *err);
+
+/* Index of each of n ids in the archive's rows, -1 where it isn't there. rows: [n]. */
+int mdl_archive_find_rows(const mdl_archive_t *archive, const char *const *ids, int64_t n,
+                          int64_t *rows, mdl_error_t *err);
+
+#endif

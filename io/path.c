@@ -1,0 +1,116 @@
+#include "io/path.h"
+
+#include "core/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int mdl_path_make_folder(const char *path, mdl_error_t *err)
+{
+    char *copy = mdl_text("%s", path);
+    if (copy == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    int rc = MDL_OK;
+    for (char *slash = copy + 1; rc == MDL_OK; slash++) {
+        slash += strcspn(slash, "/");
+        int last = *slash == '\0';
+        *slash = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            rc = mdl_fail(err, MDL_E_IO, "folder %s: cannot be made: %s", copy, strerror(errno));
+        if (last)
+            break;
+        *slash = '/';
+    }
+    struct stat info;
+    if (rc == MDL_OK && (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)))
+        rc = mdl_fail(err, MDL_E_IO, "%s: exists and is no folder; move it away", path);
+    free(copy);
+    return rc;
+}
+
+int mdl_path_make_parent(const char *path, mdl_error_t *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path)
+        return MDL_OK;
+    char *folder = mdl_text("%.*s", (int)(slash - path), path);
+    if (folder == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    int rc = mdl_path_make_folder(folder, err);
+    free(folder);
+    return rc;
+}
+
+int mdl_path_check_readable(const char *path, const char *advice, int wait, mdl_error_t *err)
+{
+    const struct timespec pause = {0, 250000000};
+    for (int attempt = 0; attempt < (wait ? 20 : 1); attempt++) {
+        int file = open(path, O_RDONLY);
+        if (file >= 0) {
+            close(file);
+            return MDL_OK;
+        }
+        if (errno != ENOENT)
+            return mdl_fail(err, MDL_E_IO, "%s: cannot be read: %s; %s", path, strerror(errno),
+                            advice);
+        if (wait)
+            nanosleep(&pause, NULL);
+    }
+    return mdl_fail(err, MDL_E_MISSING, "%s: not there; %s", path, advice);
+}
+
+char *mdl_path_temporary(const char *path)
+{
+    char host[64] = "host";
+    gethostname(host, sizeof host - 1);
+    return mdl_text("%s.tmp.%s.%ld", path, host, (long)getpid());
+}
+
+static int sync_path(const char *path, int flags, mdl_error_t *err)
+{
+    int file = open(path, flags);
+    if (file < 0 || fsync(file) != 0) {
+        int rc =
+            mdl_fail(err, MDL_E_IO, "%s: cannot be flushed to disk: %s", path, strerror(errno));
+        if (file >= 0)
+            close(file);
+        return rc;
+    }
+    close(file);
+    return MDL_OK;
+}
+
+int mdl_path_commit(const char *temporary, const char *path, mdl_error_t *err)
+{
+    int rc = sync_path(temporary, O_RDONLY, err);
+    if (rc != MDL_OK)
+        return rc;
+    if (rename(temporary, path) != 0)
+        return mdl_fail(err, MDL_E_IO, "%s: cannot be put in place: %s", path, strerror(errno));
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? mdl_text(".") : mdl_text("%.*s", (int)(slash - path + 1), path);
+    if (folder == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    rc = sync_path(folder, O_RDONLY | O_DIRECTORY, err);
+    free(folder);
+    return rc;
+}
+
+void mdl_path_sweep(const char *path)
+{
+    char *pattern = mdl_text("%s.tmp.*", path);
+    glob_t found;
+    if (pattern != NULL && glob(pattern, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            unlink(found.gl_pathv[i]);
+        globfree(&found);
+    }
+    free(pattern);
+}

@@ -1,0 +1,43 @@
+#include "mpi/stop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Left for the last checkpoint before Slurm ends the job. */
+enum { MARGIN_SECONDS = 60 };
+
+static volatile sig_atomic_t signalled;
+static double end_monotonic, end_wall;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signalled = 1;
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void mdl_stop_setup(double time_limit)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    end_monotonic = time_limit > 0 ? seconds(CLOCK_MONOTONIC) + time_limit : 0;
+    const char *end = getenv("SLURM_JOB_END_TIME");
+    end_wall = end != NULL && atof(end) > 0 ? atof(end) - MARGIN_SECONDS : 0;
+}
+
+int mdl_stop_wanted(void)
+{
+    if (signalled)
+        return 1;
+    if (end_monotonic > 0 && seconds(CLOCK_MONOTONIC) >= end_monotonic)
+        return 1;
+    return end_wall > 0 && seconds(CLOCK_REALTIME) >= end_wall;
+}

@@ -1,0 +1,48 @@
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int mdl_fail(mdl_error_t *err, int code, const char *format, ...)
+{
+    if (err != NULL) {
+        va_list args;
+        va_start(args, format);
+        err->code = code;
+        err->rank = -1;
+        vsnprintf(err->text, sizeof err->text, format, args);
+        va_end(args);
+    }
+    return code;
+}
+
+int mdl_error_prefix(mdl_error_t *err, const char *format, ...)
+{
+    char old[sizeof err->text];
+    memcpy(old, err->text, sizeof old);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof err->text)
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    return err->code;
+}
+
+int mdl_alloc(void *pointer_to_pointer, size_t count, size_t size, const char *what,
+              mdl_error_t *err)
+{
+    void *memory = NULL;
+    if (size == 0 || count <= SIZE_MAX / size)
+        memory = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
+    memcpy(pointer_to_pointer, &memory, sizeof memory);
+    if (memory == NULL)
+        return mdl_fail(
+            err, MDL_E_MEMORY,
+            "out of memory: %s needs %zu x %zu bytes; use more nodes or fewer ranks a node", what,
+            count, size);
+    return MDL_OK;
+}

@@ -1,0 +1,61 @@
+/* One small interface over the three ways to train a candidate (a vision encoder, language model
+ * pair): native (our engine), command (the user's script), replay (a table of measured curves).
+ *
+ * A candidate's state is its folder candidates/VE+LM/: checkpoints, and history.h5 with every point
+ * that was measured. Ratios are shares of the alignment run (samples x epochs at ratio 1). A
+ * candidate trains in one run, from smaller to larger ratio, and leaves a checkpoint at every mark
+ * it passes; a point is measured from the checkpoint at its mark, in any order, and once only. */
+#ifndef MDL_MODELS_TRAINER_H
+#define MDL_MODELS_TRAINER_H
+
+#include "io/history.h"
+#include "io/study.h"
+
+#include <mpi.h>
+
+typedef struct {
+    const char *ve, *lm;
+} mdl_candidate_t;
+
+typedef struct mdl_trainer mdl_trainer_t;
+
+/* What a way to train implements. All functions are collective over group, whose ranks work on one
+ * candidate together. rc MDL_E_TRAINER means: this candidate failed (err says why), go on with the
+ * others. MDL_E_AGAIN means: stopped cleanly after a checkpoint. */
+typedef struct {
+    /* Trains from the newest checkpoint to the next mark and leaves a checkpoint there; *seconds
+     * gets the training seconds that this call spent (wall time of the group). */
+    int (*advance)(void *self, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
+                   double *seconds, mdl_error_t *err);
+    /* Measures the checkpoint at mark. */
+    int (*evaluate)(void *self, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
+                    mdl_point_t *point, mdl_error_t *err);
+    /* Predicted training seconds of one candidate at ratio 1, for order and dry run; <= 0 unknown.
+     */
+    double (*cost)(void *self, const mdl_candidate_t *candidate);
+    void (*free)(void *self);
+} mdl_trainer_class_t;
+
+/* The marks of a study: all ratios at which a checkpoint is kept and a point can be measured: the
+ * rungs b, b eta, ... <= R and the regression's R, R/u, R/u^2, ... (max_points of them), and 1.
+ * Ascending, without doubles (1e-9). Freed by the caller. */
+int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl_error_t *err);
+
+/* Opens the trainer that the study asks for. Collective over comm (reads shared inputs once). */
+int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **trainer,
+                     mdl_error_t *err);
+void mdl_trainer_free(mdl_trainer_t *trainer);
+
+double mdl_trainer_cost(mdl_trainer_t *trainer, const mdl_candidate_t *candidate);
+
+/* Brings the candidate to ratio (a mark; passing all marks below) from wherever its checkpoints
+ * are, and records failure in its history. Collective over group. */
+int mdl_trainer_train(mdl_trainer_t *trainer, MPI_Comm group, const mdl_candidate_t *candidate,
+                      double ratio, mdl_error_t *err);
+
+/* The point at ratio (a mark that was passed): from the history if it was measured before, else
+ * measured now and recorded. Collective over group. */
+int mdl_trainer_measure(mdl_trainer_t *trainer, MPI_Comm group, const mdl_candidate_t *candidate,
+                        double ratio, mdl_point_t *point, mdl_error_t *err);
+
+#endif
