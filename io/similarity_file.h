@@ -1,0 +1,25 @@
+/* Pairwise similarity of models: schema "mordal-similarity", version 1.
+ * /similarity float64 (M, M) symmetric, diagonal 1; /models string (M), ascending.
+ * Attributes as of every result (configuration has estimator, kernel, batch), and n_sample (int:
+ * rows used), side (vision | language), label (what the rows are). */
+#ifndef MDL_IO_SIMILARITY_FILE_H
+#define MDL_IO_SIMILARITY_FILE_H
+
+#include "io/result.h"
+
+typedef struct {
+    int64_t n_model, n_sample;
+    char **models;      /* n_model */
+    double *similarity; /* [n_model, n_model] */
+    char *side, *label;
+} mdl_similarity_t;
+
+/* One rank only. */
+int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
+                         const mdl_similarity_t *similarity, mdl_error_t *err);
+/* Checks shape, symmetry, finite values, unique names. Freed with mdl_similarity_free.
+ * Not collective. */
+int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_error_t *err);
+void mdl_similarity_free(mdl_similarity_t *similarity);
+
+#endif
