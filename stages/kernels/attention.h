@@ -1,0 +1,29 @@
+/* Causal grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245): n_head queries share
+ * n_kv_head keys and values, n_head / n_kv_head each. */
+#ifndef MDL_KERNELS_ATTENTION_H
+#define MDL_KERNELS_ATTENTION_H
+
+#include <stdint.h>
+
+typedef struct {
+    int64_t n_head, n_kv_head, n_head_feat;
+    int64_t ld_qkv; /* (n_head + 2 * n_kv_head) * n_head_feat: a row holds q, k, v of a position */
+} mdl_attention_t;
+
+/* Attends from positions first .. first + n_row - 1 to all positions up to each.
+ * out [first + n_row, n_head * n_head_feat]: the n_row last rows are set.
+ * log_sum [n_head, ld_log_sum]: log of the sum of exponentials of each position's scores.
+ * score: scratch of n_row * (first + n_row). qkv [first + n_row, ld_qkv]: q and k are rotated;
+ * the rows before first are the cache of an earlier call. */
+void mdl_attention_forward(float *out, float *log_sum, float *score, const float *qkv,
+                           const mdl_attention_t *shape, int64_t first, int64_t n_row,
+                           int64_t ld_log_sum);
+
+/* dqkv [n_row, ld_qkv] is set to the gradient for qkv (rotated q and k), given dout and the
+ * forward's out [n_row, n_head * n_head_feat], log_sum and qkv, for positions 0 .. n_row - 1.
+ * score, dscore: scratch of n_row * n_row each. */
+void mdl_attention_backward(float *dqkv, float *score, float *dscore, const float *dout,
+                            const float *out, const float *log_sum, const float *qkv,
+                            const mdl_attention_t *shape, int64_t n_row, int64_t ld_log_sum);
+
+#endif
