@@ -45,7 +45,7 @@ int mdl_safetensors_open(const char *path, mdl_safetensors_t **file, mdl_error_t
 /* Unmaps the file; its tensors become invalid. NULL is allowed. */
 void mdl_safetensors_close(mdl_safetensors_t *file);
 
-/* Number of tensors, and the tensor at index (0 <= index < count) in the order of the values. */
+/* Number of tensors, and the tensor at index (0 <= index < count) in the order of names. */
 int64_t mdl_safetensors_count(const mdl_safetensors_t *file);
 const mdl_tensor_t *mdl_safetensors_at(const mdl_safetensors_t *file, int64_t index);
 
