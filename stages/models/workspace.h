@@ -21,7 +21,7 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
 void mdl_workspace_free(mdl_workspace_t *workspace);
 
 /* Bytes that mdl_workspace_new would take; for plans. */
-size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t n_vision_feat,
-                            int64_t lora_rank, int64_t max_length);
+size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t lora_rank,
+                            int64_t max_length);
 
 #endif

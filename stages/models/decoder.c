@@ -1,0 +1,168 @@
+#include "models/decoder.h"
+
+#include "io/model_files.h"
+#include "models/decoder_weights.h"
+#include "models/rope_frequency.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One tensor that the checkpoint must hold. */
+typedef struct {
+    char name[96];
+    int n_dim;
+    int64_t dims[2];
+    float *out; /* [product of dims] */
+} wanted_t;
+
+typedef struct {
+    int64_t n;
+    wanted_t *item; /* room for n_room */
+    float *next;    /* the free part of the decoder's storage */
+} wanted_list_t;
+
+static float *want(wanted_list_t *list, int64_t n_row, int64_t n_col, const char *name)
+{
+    wanted_t *item = &list->item[list->n++];
+    snprintf(item->name, sizeof item->name, "%s", name);
+    item->n_dim = n_row > 0 ? 2 : 1;
+    item->dims[0] = n_row > 0 ? n_row : n_col;
+    item->dims[1] = n_col;
+    item->out = list->next;
+    list->next += (n_row > 0 ? n_row : 1) * n_col;
+    return item->out;
+}
+
+static void want_block(wanted_list_t *list, mdl_decoder_t *decoder, int64_t layer)
+{
+    const mdl_model_config_t *config = &decoder->config;
+    mdl_block_weights_t *block = &decoder->block[layer];
+    char name[96];
+    snprintf(name, sizeof name, "model.layers.%d.input_layernorm.weight", (int)layer);
+    block->norm_attention = want(list, 0, config->n_feat, name);
+    snprintf(name, sizeof name, "model.layers.%d.post_attention_layernorm.weight", (int)layer);
+    block->norm_mlp = want(list, 0, config->n_feat, name);
+    for (int group = 0; group < MDL_N_GROUP; group++) {
+        int first = (int)mdl_group_first((mdl_linear_group_t)group);
+        int last = (int)mdl_group_last((mdl_linear_group_t)group);
+        block->weight[group] = list->next;
+        for (int linear = first; linear <= last; linear++) {
+            snprintf(name, sizeof name, "model.layers.%d.%s.weight", (int)layer,
+                     mdl_linear_path((mdl_linear_t)linear));
+            want(list, mdl_linear_n_out(config, (mdl_linear_t)linear),
+                 mdl_linear_n_in(config, (mdl_linear_t)linear), name);
+        }
+    }
+}
+
+static int lay_out(mdl_decoder_t *decoder, wanted_list_t *list, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    const mdl_model_config_t *config = &decoder->config;
+    size_t n_wanted = 3 + (size_t)config->n_layer * (2 + MDL_N_LINEAR);
+    size_t n_float = (size_t)mdl_model_config_n_weight(config) + (size_t)(config->n_head_feat / 2);
+    MDL_TRY(mdl_alloc(&list->item, n_wanted, sizeof *list->item, "a list of tensors", err));
+    MDL_TRY(mdl_alloc(&decoder->block, (size_t)config->n_layer, sizeof *decoder->block,
+                      "a decoder's blocks", err));
+    MDL_TRY(mdl_alloc(&decoder->storage, n_float, sizeof(float), "a decoder's weights", err));
+    decoder->frequency = decoder->storage;
+    list->next = decoder->storage + config->n_head_feat / 2;
+    decoder->embedding = want(list, config->n_vocab, config->n_feat, "model.embed_tokens.weight");
+    decoder->head = config->tied_head
+                        ? decoder->embedding
+                        : want(list, config->n_vocab, config->n_feat, "lm_head.weight");
+    decoder->norm = want(list, 0, config->n_feat, "model.norm.weight");
+    for (int64_t layer = 0; layer < config->n_layer; layer++)
+        want_block(list, decoder, layer);
+done:
+    return rc;
+}
+
+static int is_wanted(const wanted_list_t *list, const char *name)
+{
+    for (int64_t i = 0; i < list->n; i++)
+        if (strcmp(list->item[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+/* Derived values that some published files carry: the positions' frequencies, a tied head. */
+static int is_redundant(const mdl_model_config_t *config, const char *name)
+{
+    static const char end[] = "rotary_emb.inv_freq";
+    size_t n_name = strlen(name);
+    if (n_name >= sizeof end - 1 && strcmp(name + n_name - (sizeof end - 1), end) == 0)
+        return 1;
+    return config->tied_head && strcmp(name, "lm_head.weight") == 0;
+}
+
+/* A tensor that the engine would leave out changes the model: refuse it. */
+static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *decoder,
+                         const wanted_list_t *list, const char *folder, mdl_error_t *err)
+{
+    for (int i = 0; i < mdl_model_files_count(files); i++) {
+        const mdl_safetensors_t *file = mdl_model_files_at(files, i);
+        for (int64_t t = 0; t < mdl_safetensors_count(file); t++) {
+            const char *name = mdl_safetensors_at(file, t)->name;
+            if (!is_wanted(list, name) && !is_redundant(&decoder->config, name))
+                return mdl_fail(err, MDL_E_INPUT,
+                                "%s: tensor %s has no place in the model that config.json "
+                                "describes; they belong to different models",
+                                folder, name);
+        }
+    }
+    return MDL_OK;
+}
+
+static int load(const char *folder, mdl_decoder_t *decoder, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    mdl_model_files_t *files = NULL;
+    wanted_list_t list = {0};
+    size_t n_path = strlen(folder) + sizeof "/config.json";
+    char *path = NULL;
+    MDL_TRY(mdl_alloc(&path, n_path, 1, "a path", err));
+    snprintf(path, n_path, "%s/config.json", folder);
+    MDL_TRY(mdl_model_config_read(path, &decoder->config, err));
+    MDL_TRY(mdl_model_files_open(folder, &files, err));
+    MDL_TRY(lay_out(decoder, &list, err));
+    MDL_TRY(check_unknown(files, decoder, &list, folder, err));
+    for (int64_t i = 0; i < list.n; i++)
+        MDL_TRY(mdl_model_files_read_float(files, list.item[i].name, list.item[i].n_dim,
+                                           list.item[i].dims, list.item[i].out, err));
+    mdl_rope_frequency(&decoder->config, decoder->frequency);
+done:
+    mdl_model_files_close(files);
+    free(list.item);
+    free(path);
+    return rc;
+}
+
+int mdl_decoder_load(const char *folder, mdl_decoder_t **decoder, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    mdl_decoder_t *loaded = NULL;
+    *decoder = NULL;
+    MDL_TRY(mdl_alloc(&loaded, 1, sizeof *loaded, "a decoder", err));
+    MDL_TRY(load(folder, loaded, err));
+    *decoder = loaded;
+    loaded = NULL;
+done:
+    mdl_decoder_free(loaded);
+    return rc;
+}
+
+const mdl_model_config_t *mdl_decoder_config(const mdl_decoder_t *decoder)
+{
+    return &decoder->config;
+}
+
+void mdl_decoder_free(mdl_decoder_t *decoder)
+{
+    if (decoder == NULL)
+        return;
+    free(decoder->storage);
+    free(decoder->block);
+    free(decoder);
+}

@@ -1,0 +1,27 @@
+#include "models/rope_frequency.h"
+
+#include <math.h>
+
+#define TWO_PI 6.283185307179586
+
+static double stretch(const mdl_rope_config_t *rope, double frequency)
+{
+    double n_wave = rope->n_original_position * frequency / TWO_PI; /* waves in the context */
+    if (n_wave < rope->low_freq_factor)
+        return frequency / rope->factor;
+    if (n_wave > rope->high_freq_factor)
+        return frequency;
+    double smooth =
+        (n_wave - rope->low_freq_factor) / (rope->high_freq_factor - rope->low_freq_factor);
+    return (1 - smooth) * frequency / rope->factor + smooth * frequency;
+}
+
+void mdl_rope_frequency(const mdl_model_config_t *config, float *frequency)
+{
+    for (int64_t i = 0; i < config->n_head_feat / 2; i++) {
+        double value = pow(config->rope.theta, -2.0 * (double)i / (double)config->n_head_feat);
+        if (config->rope.type == MDL_ROPE_LLAMA3)
+            value = stretch(&config->rope, value);
+        frequency[i] = (float)value;
+    }
+}

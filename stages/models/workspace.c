@@ -1,0 +1,139 @@
+#include "models/workspace.h"
+
+#include "kernels/rope.h"
+#include "models/workspace_memory.h"
+
+#include <cblas.h> /* openblas_set_num_threads */
+#include <stdlib.h>
+
+/* Hands out parts of one allocation; with base NULL it only counts. */
+typedef struct {
+    float *base;
+    size_t n_taken;
+} arena_t;
+
+static float *take(arena_t *arena, int64_t n_row, int64_t n_col)
+{
+    float *part = arena->base != NULL ? arena->base + arena->n_taken : NULL;
+    size_t n = (size_t)n_row * (size_t)n_col;
+    arena->n_taken += (n + 15) / 16 * 16; /* every part starts on a cache line of its own */
+    return part;
+}
+
+static void lay_out_block(arena_t *arena, mdl_block_memory_t *block,
+                          const mdl_model_config_t *config, int64_t rank, int64_t max_length)
+{
+    int64_t t = max_length, d = config->n_feat, f = config->n_mlp_feat;
+    block->in = take(arena, t, d);
+    block->inverse_attention = take(arena, t, 1);
+    block->normed_attention = take(arena, t, d);
+    block->qkv = take(arena, t, mdl_group_n_out(config, MDL_GROUP_QKV));
+    block->log_sum = take(arena, config->n_head, t);
+    block->attended = take(arena, t, config->n_head * config->n_head_feat);
+    block->middle = take(arena, t, d);
+    block->inverse_mlp = take(arena, t, 1);
+    block->normed_mlp = take(arena, t, d);
+    block->gate_up = take(arena, t, 2 * f);
+    block->activated = take(arena, t, f);
+    for (int group = 0; group < MDL_N_GROUP; group++) {
+        int64_t n_linear = 1 + (int64_t)mdl_group_last((mdl_linear_group_t)group) -
+                           (int64_t)mdl_group_first((mdl_linear_group_t)group);
+        block->hidden[group] = take(arena, t, n_linear * rank);
+    }
+}
+
+static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_t *config,
+                    int64_t rank, int64_t max_length)
+{
+    int64_t t = max_length, d = config->n_feat, f = config->n_mlp_feat;
+    ws->cosine = take(arena, t, config->n_head_feat / 2);
+    ws->sine = take(arena, t, config->n_head_feat / 2);
+    ws->projected = take(arena, t, d);
+    ws->gelu = take(arena, t, d);
+    ws->out = take(arena, t, d);
+    ws->inverse = take(arena, t, 1);
+    ws->normed = take(arena, t, d);
+    ws->picked = take(arena, MDL_LOGIT_ROWS, d);
+    ws->logit = take(arena, MDL_LOGIT_ROWS, config->n_vocab);
+    ws->log_sum = take(arena, MDL_LOGIT_ROWS, 1);
+    ws->score = take(arena, t, t);
+    ws->dscore = take(arena, t, t);
+    ws->dstream = take(arena, t, d);
+    ws->dnormed = take(arena, t, d);
+    ws->dqkv = take(arena, t, mdl_group_n_out(config, MDL_GROUP_QKV));
+    ws->dattended = take(arena, t, config->n_head * config->n_head_feat);
+    ws->dgate_up = take(arena, t, 2 * f);
+    ws->dactivated = take(arena, t, f);
+    ws->dhidden = take(arena, t, 3 * rank);
+}
+
+size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t lora_rank, int64_t max_length)
+{
+    arena_t common = {NULL, 0}, one_block = {NULL, 0};
+    mdl_workspace_t ws;
+    mdl_block_memory_t block;
+    lay_out(&common, &ws, config, lora_rank, max_length);
+    lay_out_block(&one_block, &block, config, lora_rank, max_length);
+    return (common.n_taken + (size_t)config->n_layer * one_block.n_taken) * sizeof(float);
+}
+
+static int check(const mdl_model_config_t *config, const mdl_adapter_t *adapter, int64_t max_length,
+                 mdl_error_t *err)
+{
+    if (max_length < 1 || max_length > config->n_max_position)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "sequences of %lld positions don't fit the decoder, which has "
+                        "max_position_embeddings %lld",
+                        (long long)max_length, (long long)config->n_max_position);
+    if (adapter->n_feat != config->n_feat || adapter->n_layer != config->n_layer)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "the adapter is for a decoder of width %lld with %lld blocks; this one "
+                        "has %lld and %lld",
+                        (long long)adapter->n_feat, (long long)adapter->n_layer,
+                        (long long)config->n_feat, (long long)config->n_layer);
+    return MDL_OK;
+}
+
+int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
+                      mdl_workspace_t **workspace, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    const mdl_model_config_t *config = &decoder->config;
+    mdl_workspace_t *ws = NULL;
+    *workspace = NULL;
+    MDL_TRY(check(config, adapter, max_length, err));
+    MDL_TRY(mdl_alloc(&ws, 1, sizeof *ws, "a workspace", err));
+    MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
+                      "a workspace's blocks", err));
+    MDL_TRY(mdl_alloc(&ws->storage, mdl_workspace_n_byte(config, adapter->rank, max_length), 1,
+                      "a workspace's activations", err));
+    arena_t arena = {ws->storage, 0};
+    lay_out(&arena, ws, config, adapter->rank, max_length);
+    for (int64_t layer = 0; layer < config->n_layer; layer++) {
+        lay_out_block(&arena, &ws->block[layer], config, adapter->rank, max_length);
+        for (int group = 0; group < MDL_N_GROUP; group++)
+            ws->block[layer].linear[group] =
+                mdl_adapted_linear(decoder, adapter, layer, (mdl_linear_group_t)group);
+    }
+    ws->decoder = decoder;
+    ws->adapter = adapter;
+    ws->max_length = max_length;
+    ws->attention = (mdl_attention_t){config->n_head, config->n_kv_head, config->n_head_feat,
+                                      mdl_group_n_out(config, MDL_GROUP_QKV)};
+    mdl_rope_table(ws->cosine, ws->sine, decoder->frequency, max_length, config->n_head_feat / 2);
+    openblas_set_num_threads(1);
+    *workspace = ws;
+    ws = NULL;
+done:
+    mdl_workspace_free(ws);
+    return rc;
+}
+
+void mdl_workspace_free(mdl_workspace_t *workspace)
+{
+    if (workspace == NULL)
+        return;
+    free(workspace->storage);
+    free(workspace->block);
+    free(workspace);
+}
