@@ -1,5 +1,6 @@
 #include "io/h5.h"
 
+#include "io/guard.h"
 #include "io/path.h"
 
 #include <stdio.h>
@@ -47,6 +48,21 @@ int mdl_h5_open(const char *path, const char *advice, hid_t *file, mdl_error_t *
         return mdl_error_prefix(err, "%s", path);
     }
     return MDL_OK;
+}
+
+hid_t mdl_h5_create(const char *path, mdl_error_t *err)
+{
+    silence_hdf5();
+    hid_t properties = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_userblock(properties, MDL_GUARD_SIZE);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, properties, H5P_DEFAULT);
+    H5Pclose(properties);
+    if (file < 0) {
+        mdl_h5_fail(-1, "cannot be made; is the folder writable and the disk not full?", MDL_E_IO,
+                    err);
+        mdl_error_prefix(err, "%s", path);
+    }
+    return file;
 }
 
 void mdl_h5_close(hid_t file)

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "io/guard.h"
 #include "io/lease.h"
 #include "io/path.h"
 
@@ -49,12 +50,9 @@ int mdl_result_create(mdl_result_t *result, const char *path, const mdl_provenan
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path);
         goto done;
     }
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    result->file = H5Fcreate(result->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    result->file = mdl_h5_create(result->temporary, err);
     if (result->file < 0) {
-        mdl_h5_fail(-1, "cannot be made; is the folder writable and the disk not full?", MDL_E_IO,
-                    err);
-        rc = mdl_error_prefix(err, "%s", path);
+        rc = err->code;
         goto done;
     }
     rc = write_provenance(result->file, provenance, err);
@@ -85,6 +83,8 @@ int mdl_result_close(mdl_result_t *result, int rc, mdl_error_t *err)
         rc = mdl_error_prefix(err, "%s", result->path);
     }
     if (rc == MDL_OK)
+        rc = mdl_guard_write(result->temporary, 0, 0, err);
+    if (rc == MDL_OK)
         rc = mdl_lease_check(err);
     if (rc == MDL_OK)
         rc = mdl_path_commit(result->temporary, result->path, err);
@@ -106,29 +106,14 @@ static int check_text(hid_t file, const char *path, const char *name, const char
     return rc;
 }
 
-static int check_content(hid_t file, const char *path, mdl_error_t *err)
-{
-    char digits[MDL_DIGEST_SIZE];
-    char *stored = NULL;
-    int rc;
-    MDL_TRY(mdl_h5_get_text(file, "content_digest", &stored, err));
-    MDL_TRY(mdl_result_content_digest(file, NULL, 0, digits, err));
-    if (strcmp(stored, digits) != 0)
-        rc =
-            mdl_fail(err, MDL_E_INPUT,
-                     "%s: its content digest doesn't match: the file is damaged; remove it and run "
-                     "the stage that makes it again",
-                     path);
-done:
-    free(stored);
-    return rc;
-}
-
 int mdl_result_open(const char *path, const char *schema, int version, const char *advice,
                     hid_t *file, mdl_error_t *err)
 {
     int64_t stored_version;
     int rc;
+    *file = -1;
+    MDL_TRY(mdl_path_check_readable(path, advice, 0, err));
+    MDL_TRY(mdl_guard_check(path, err));
     MDL_TRY(mdl_h5_open(path, advice, file, err));
     MDL_TRY(check_text(*file, path, "schema", schema, err));
     MDL_TRY(mdl_h5_get_int(*file, "schema_version", &stored_version, err));
@@ -137,9 +122,7 @@ int mdl_result_open(const char *path, const char *schema, int version, const cha
                       "%s: schema version %lld, this program reads %d; make it again with this "
                       "version of Mordal",
                       path, (long long)stored_version, version);
-        goto done;
     }
-    rc = check_content(*file, path, err);
 done:
     if (rc != MDL_OK) {
         mdl_h5_close(*file);
@@ -207,7 +190,10 @@ int mdl_result_inputs_digest(const char *const *paths, int n, char digits[MDL_DI
     for (int i = 0; rc == MDL_OK && i < n; i++) {
         hid_t file;
         char *content = NULL;
-        rc = mdl_h5_open(paths[i], "run the stage that makes it", &file, err);
+        rc = mdl_guard_check(paths[i], err);
+        file = -1;
+        if (rc == MDL_OK)
+            rc = mdl_h5_open(paths[i], "run the stage that makes it", &file, err);
         if (rc == MDL_OK)
             rc = mdl_h5_get_text(file, "content_digest", &content, err);
         if (rc == MDL_OK)

@@ -3,7 +3,8 @@
  * Root attributes of every result: schema (text, "mordal-similarity" ...), schema_version (int),
  * tool_version (text), configuration (text: the settings it depends on, "key=value" lines),
  * configuration_digest, inputs_digest (text), content_digest (text: XXH3-128 of every dataset and
- * attribute but itself, checked on opening). */
+ * attribute but itself: what its followers record as their input). The bytes of the file are
+ * checked on opening, before HDF5 sees them (io/guard.h). */
 #ifndef MDL_IO_RESULT_H
 #define MDL_IO_RESULT_H
 
@@ -33,7 +34,7 @@ int mdl_result_create(mdl_result_t *result, const char *path, const mdl_provenan
  * returns it. */
 int mdl_result_close(mdl_result_t *result, int rc, mdl_error_t *err);
 
-/* Opens path for reading; checks schema, version and content digest. advice ends the sentence for a
+/* Opens path for reading; checks guard, schema and version. advice ends the sentence for a
  * missing file. Closed with mdl_h5_close. Not collective. */
 int mdl_result_open(const char *path, const char *schema, int version, const char *advice,
                     hid_t *file, mdl_error_t *err);

@@ -26,13 +26,17 @@ function(mordal_add_unit_test name source)
         MORDAL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" MORDAL_BUILD_DIR="${CMAKE_BINARY_DIR}")
     set_target_properties(test_${name} PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests-bin)
+    set(folder ${CMAKE_BINARY_DIR}/tests-run/${name})
+    file(MAKE_DIRECTORY ${folder})
     if(NOT ARG_RANKS)
-        add_test(NAME unit.${name} COMMAND test_${name})
+        add_test(NAME unit.${name} COMMAND test_${name} WORKING_DIRECTORY ${folder})
         mordal_test_properties(unit.${name} unit ${ARG_TIMEOUT})
         return()
     endif()
     foreach(ranks ${ARG_RANKS})
-        add_test(NAME mpi.${name}.np${ranks} COMMAND mpiexec -n ${ranks} $<TARGET_FILE:test_${name}>)
+        add_test(NAME mpi.${name}.np${ranks}
+                 COMMAND mpiexec -n ${ranks} $<TARGET_FILE:test_${name}>
+                 WORKING_DIRECTORY ${folder})
         mordal_test_properties(mpi.${name}.np${ranks} mpi ${ARG_TIMEOUT})
         set_tests_properties(mpi.${name}.np${ranks} PROPERTIES PROCESSORS ${ranks}
                              RESOURCE_LOCK cpu_mpi)

@@ -1,0 +1,20 @@
+#!/bin/bash
+# Includes follow the arrows of the house: no stage uses another, io and mpi know no stage but core,
+# HDF5 is called in io/ alone, and models and kernels know no stage.
+set -euo pipefail
+cd "$MORDAL_SOURCE_DIR"
+bad=0
+complain() { echo "lint: $*"; bad=1; }
+stages="archive cka cluster rung regress report"
+for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
+    own=$(echo "$file" | cut -d/ -f2)
+    for other in $stages; do
+        [ "$other" = "$own" ] && continue
+        grep -nE "#include \"$other/" "$file" && complain "$file includes stage $other"
+    done
+done
+grep -nE '#include "(archive|cka|cluster|rung|regress|report|models|kernels)/' \
+    $(git ls-files 'io/*.[ch]' 'mpi/*.[ch]') && complain "io/ or mpi/ includes a stage"
+grep -lE '#include <hdf5.h>' $(git ls-files '*.c' '*.h') | grep -v '^io/' | grep -v '^tests/' &&
+    complain "hdf5.h included outside io/"
+exit $bad

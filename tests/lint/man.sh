@@ -1,0 +1,22 @@
+#!/bin/bash
+# Every executable has --help, --version and a man page that names each of its long options.
+set -euo pipefail
+bad=0
+complain() { echo "lint: $*"; bad=1; }
+for program in "$MORDAL_BUILD_DIR"/bin/mordal-*; do
+    name=$(basename "$program")
+    [ "$name" = mordal-study ] && continue
+    page=$MORDAL_SOURCE_DIR/docs/man/$name.1.scd
+    [ -f "$page" ] || { complain "no man page for $name"; continue; }
+    "$program" --version | grep -q "^$name [0-9]" || complain "$name --version"
+    commands=('')
+    [ "$name" = mordal-archive ] && commands=(import extract ls verify export)
+    for command in "${commands[@]}"; do
+        for option in $("$program" $command --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' |
+            grep -oE -- '--[a-z-]+'); do
+            grep -q -- "$(printf '%s' "$option" | sed 's/-/\\\\\\?-/g')" "$page" ||
+                complain "$page doesn't name $option"
+        done
+    done
+done
+exit $bad

@@ -1,0 +1,135 @@
+#include "io/result.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const path = "test_result_folder/sub/result.h5";
+static const mdl_provenance_t provenance = {"mordal-test", 1, "batch=64\nkernel=linear\n", "abc"};
+
+static void write_result(void)
+{
+    mdl_error_t err;
+    mdl_result_t result;
+    const double values[3] = {1, 2, 3};
+    const char *const names[2] = {"a", "bc"};
+    int64_t n = 3;
+    assert_int_equal(mdl_result_create(&result, path, &provenance, &err), MDL_OK);
+    int rc = mdl_h5_write_double(result.file, "/values", 1, &n, values, &err);
+    if (rc == MDL_OK)
+        rc = mdl_h5_write_text(result.file, "/names", 2, names, &err);
+    assert_int_equal(mdl_result_close(&result, rc, &err), MDL_OK);
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    hid_t file;
+    char why[256];
+    write_result();
+    assert_int_equal(mdl_result_open(path, "mordal-test", 1, "", &file, &err), MDL_OK);
+    mdl_h5_close(file);
+    assert_true(mdl_result_is_current(path, &provenance, why));
+    assert_int_equal(mdl_result_open(path, "mordal-other", 1, "", &file, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_result_open(path, "mordal-test", 2, "", &file, &err), MDL_E_INPUT);
+    assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
+}
+
+static void changes_are_named(void **state)
+{
+    (void)state;
+    char why[256];
+    write_result();
+    mdl_provenance_t other = provenance;
+    other.configuration = "batch=128\nkernel=linear\n";
+    assert_false(mdl_result_is_current(path, &other, why));
+    assert_string_equal(why, "settings changed, now batch=128");
+    other = provenance;
+    strcpy(other.inputs_digest, "def");
+    assert_false(mdl_result_is_current(path, &other, why));
+    assert_string_equal(why, "its inputs changed");
+    assert_false(mdl_result_is_current("nowhere.h5", &provenance, why));
+}
+
+static void an_unfinished_result_leaves_the_old_one(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_result_t result;
+    char why[256];
+    write_result();
+    assert_int_equal(mdl_result_create(&result, path, &provenance, &err), MDL_OK);
+    assert_int_equal(mdl_result_close(&result, MDL_E_IO, &err), MDL_E_IO);
+    assert_true(mdl_result_is_current(path, &provenance, why));
+    assert_int_equal(mdl_result_create(&result, "/proc/x/y.h5", &provenance, &err), MDL_E_IO);
+}
+
+static void every_flipped_byte_is_seen(void **state)
+{
+    (void)state;
+    write_result();
+    FILE *file = fopen(path, "r+b");
+    fseek(file, 0, SEEK_END);
+    long n_byte = ftell(file);
+    for (long i = 0; i < n_byte; i++) {
+        fseek(file, i, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, i, SEEK_SET);
+        fputc(byte ^ 0x10, file);
+        fflush(file);
+        hid_t damaged;
+        mdl_error_t err;
+        assert_int_equal(mdl_result_open(path, "mordal-test", 1, "", &damaged, &err), MDL_E_INPUT);
+        fseek(file, i, SEEK_SET);
+        fputc(byte, file);
+    }
+    fclose(file);
+}
+
+static void truncated_files_are_seen(void **state)
+{
+    (void)state;
+    write_result();
+    FILE *file = fopen(path, "rb");
+    fseek(file, 0, SEEK_END);
+    long n_byte = ftell(file);
+    fclose(file);
+    for (long size = n_byte - 1; size > 0; size -= 97) {
+        hid_t damaged;
+        mdl_error_t err;
+        assert_int_equal(truncate(path, size), 0);
+        assert_int_equal(mdl_result_open(path, "mordal-test", 1, "", &damaged, &err), MDL_E_INPUT);
+    }
+}
+
+static void inputs_digest_follows_content(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    char first[MDL_DIGEST_SIZE], second[MDL_DIGEST_SIZE];
+    write_result();
+    assert_int_equal(mdl_result_inputs_digest(&path, 1, first, &err), MDL_OK);
+    write_result();
+    assert_int_equal(mdl_result_inputs_digest(&path, 1, second, &err), MDL_OK);
+    assert_string_equal(first, second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(changes_are_named),
+        cmocka_unit_test(an_unfinished_result_leaves_the_old_one),
+        cmocka_unit_test(every_flipped_byte_is_seen),
+        cmocka_unit_test(truncated_files_are_seen),
+        cmocka_unit_test(inputs_digest_follows_content),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
