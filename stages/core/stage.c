@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/version.h"
+#include "io/lease.h"
 #include "mpi/agree.h"
 #include "mpi/stop.h"
 
@@ -123,9 +124,22 @@ int mdl_stage_begin(mdl_stage_t *stage, const mdl_command_t *command, int argc, 
     return mdl_agree(stage->comm, rc, &stage->err);
 }
 
+int mdl_stage_open_study(mdl_stage_t *stage, mdl_study_t **study)
+{
+    if (stage->study_path == NULL)
+        return mdl_fail(&stage->err, MDL_E_USAGE,
+                        "no input: give --study STUDY.yaml, or files (see --help)");
+    int rc = mdl_study_load(stage->comm, stage->study_path, study, &stage->err);
+    if (rc != MDL_OK || stage->dry_run)
+        return rc;
+    return mdl_on_root(stage->comm, stage->rank, mdl_lease_take((*study)->folder, &stage->err),
+                       &stage->err);
+}
+
 int mdl_stage_end(mdl_stage_t *stage, int rc)
 {
     rc = mdl_agree(stage->comm, rc, &stage->err);
+    mdl_lease_give_back();
     if (rc == MDL_E_AGAIN)
         mdl_log(MDL_LOG_INFO, "stopped cleanly: %s; run the same command again to go on",
                 stage->err.text);

@@ -14,6 +14,7 @@
 #define MDL_CORE_STAGE_H
 
 #include "core/options.h"
+#include "io/study.h"
 
 #include <mpi.h>
 
@@ -44,6 +45,12 @@ typedef struct {
  * Collective over all processes. Returns MDL_E_USAGE for wrong options. */
 int mdl_stage_begin(mdl_stage_t *stage, const mdl_command_t *command, int argc, char **argv,
                     void *options);
+
+/* Loads the study of --study and, unless this is a dry run, takes its lease (at most one run writes
+ * into a study). Freed by the caller with mdl_study_free; the lease is given back by mdl_stage_end.
+ * Collective over stage->comm. Returns MDL_E_USAGE without --study, MDL_E_LOCKED, or what
+ * mdl_study_load returns. */
+int mdl_stage_open_study(mdl_stage_t *stage, mdl_study_t **study);
 
 /* Agrees on rc over the ranks, reports an error once, finalises MPI and returns the exit code.
  * Collective over stage->comm. */
