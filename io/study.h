@@ -90,7 +90,7 @@ typedef struct {
         char *account, *partition, *qos;
         int64_t nodes, tasks_per_node, cpus_per_task, gpus_per_node;
         char *time;     /* limit of a job, D-HH:MM:SS */
-        char *launcher; /* mpirun | srun */
+        char *launcher; /* mpirun | srun; NULL = the site's, or mpirun */
         int64_t max_requeues;
         char *extra; /* more #SBATCH words */
     } slurm;
