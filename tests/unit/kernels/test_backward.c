@@ -1,0 +1,178 @@
+/* Every backward kernel against central differences of its forward kernel.
+ *
+ * The loss is sum(dout * out), summed in double. The forwards compute in float32 (relative error
+ * about 1e-7), so with steps of 1e-2 the differences are good to about 1e-4 of the largest
+ * gradient; 2e-3 is asked. */
+#include "fill.h"
+#include "kernels/attention.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/gelu.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define STEP      1e-2f
+#define TOLERANCE 2e-3
+
+enum { N_ROW = 5, N_FEAT = 12, MAX = 512 };
+static float in[MAX], dout[MAX], weight[MAX], din[MAX];
+static const mdl_attention_t shape = {4, 2, 6, 48};
+static const int32_t target[N_ROW] = {0, 3, 11, 5, 5};
+
+static double weighted(const float *out, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)out[i] * (double)dout[i];
+    return sum;
+}
+
+static void check_gradient(const char *what, double (*loss)(void), int64_t n)
+{
+    double numeric[MAX], largest = 0, difference = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float old = in[i], up = old + STEP, down = old - STEP;
+        in[i] = up;
+        double above = loss();
+        in[i] = down;
+        double below = loss();
+        in[i] = old;
+        numeric[i] = (above - below) / ((double)up - (double)down);
+        largest = fmax(largest, fabs(numeric[i]));
+    }
+    for (int64_t i = 0; i < n; i++)
+        difference = fmax(difference, fabs(numeric[i] - (double)din[i]));
+    print_message("%-14s %.1e\n", what, difference / largest);
+    assert_true(difference <= TOLERANCE * largest);
+}
+
+static double rmsnorm_loss(void)
+{
+    float out[MAX], inverse[N_ROW];
+    mdl_rmsnorm_forward(out, inverse, in, weight, N_ROW, N_FEAT, 1e-5f);
+    return weighted(out, N_ROW * N_FEAT);
+}
+
+/* The gradient is added to what is there: the residual stream's. */
+static void rmsnorm(void **state)
+{
+    (void)state;
+    float out[MAX], inverse[N_ROW];
+    fill(in, MAX, 1, 1);
+    fill(dout, MAX, 1, 2);
+    fill(weight, MAX, 1, 3);
+    for (int i = 0; i < MAX; i++)
+        din[i] = 7.0f;
+    mdl_rmsnorm_forward(out, inverse, in, weight, N_ROW, N_FEAT, 1e-5f);
+    mdl_rmsnorm_backward(din, dout, in, inverse, weight, N_ROW, N_FEAT);
+    for (int i = 0; i < MAX; i++)
+        din[i] -= 7.0f;
+    check_gradient("rmsnorm", rmsnorm_loss, N_ROW * N_FEAT);
+}
+
+static double rope_loss(void)
+{
+    float frequency[3] = {1.0f, 0.3f, 0.05f}, cosine[15], sine[15], out[MAX];
+    mdl_rope_table(cosine, sine, frequency, N_ROW, 3);
+    memcpy(out, in, sizeof out);
+    mdl_rope_forward(out, cosine, sine, N_ROW, 2, 6, N_FEAT);
+    return weighted(out, N_ROW * N_FEAT);
+}
+
+static void rope(void **state)
+{
+    (void)state;
+    float frequency[3] = {1.0f, 0.3f, 0.05f}, cosine[15], sine[15];
+    fill(in, MAX, 1, 1);
+    fill(dout, MAX, 1, 2);
+    mdl_rope_table(cosine, sine, frequency, N_ROW, 3);
+    memcpy(din, dout, sizeof din);
+    mdl_rope_backward(din, cosine, sine, N_ROW, 2, 6, N_FEAT);
+    check_gradient("rope", rope_loss, N_ROW * N_FEAT);
+}
+
+static double swiglu_loss(void)
+{
+    float out[MAX];
+    mdl_swiglu_forward(out, in, N_ROW, N_FEAT);
+    return weighted(out, N_ROW * N_FEAT);
+}
+
+static void swiglu(void **state)
+{
+    (void)state;
+    fill(in, MAX, 3, 1);
+    fill(dout, MAX, 1, 2);
+    mdl_swiglu_backward(din, dout, in, N_ROW, N_FEAT);
+    check_gradient("swiglu", swiglu_loss, N_ROW * 2 * N_FEAT);
+}
+
+static double gelu_loss(void)
+{
+    float out[MAX];
+    mdl_gelu_forward(out, in, N_ROW * N_FEAT);
+    return weighted(out, N_ROW * N_FEAT);
+}
+
+static void gelu(void **state)
+{
+    (void)state;
+    fill(in, MAX, 3, 1);
+    fill(dout, MAX, 1, 2);
+    mdl_gelu_backward(din, dout, in, N_ROW * N_FEAT);
+    check_gradient("gelu", gelu_loss, N_ROW * N_FEAT);
+}
+
+static double cross_entropy_loss(void)
+{
+    float log_sum[N_ROW];
+    return 0.25 * mdl_cross_entropy_forward(log_sum, in, target, N_ROW, N_FEAT);
+}
+
+static void cross_entropy(void **state)
+{
+    (void)state;
+    float log_sum[N_ROW];
+    fill(in, MAX, 3, 1);
+    mdl_cross_entropy_forward(log_sum, in, target, N_ROW, N_FEAT);
+    memcpy(din, in, sizeof din); /* in place */
+    mdl_cross_entropy_backward(din, din, log_sum, target, N_ROW, N_FEAT, 0.25f);
+    check_gradient("cross_entropy", cross_entropy_loss, N_ROW * N_FEAT);
+}
+
+static double attention_loss(void)
+{
+    float out[MAX], log_sum[4 * N_ROW], score[N_ROW * N_ROW];
+    mdl_attention_forward(out, log_sum, score, in, &shape, 0, N_ROW, N_ROW);
+    return weighted(out, N_ROW * shape.n_head * shape.n_head_feat);
+}
+
+static void attention(void **state)
+{
+    (void)state;
+    float out[MAX], log_sum[4 * N_ROW], score[N_ROW * N_ROW], dscore[N_ROW * N_ROW];
+    fill(in, MAX, 1.5f, 1);
+    fill(dout, MAX, 1, 2);
+    for (int i = 0; i < MAX; i++)
+        din[i] = NAN;
+    mdl_attention_forward(out, log_sum, score, in, &shape, 0, N_ROW, N_ROW);
+    mdl_attention_backward(din, score, dscore, dout, out, log_sum, in, &shape, N_ROW, N_ROW);
+    check_gradient("attention", attention_loss, N_ROW * shape.ld_qkv);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rmsnorm), cmocka_unit_test(rope),          cmocka_unit_test(swiglu),
+        cmocka_unit_test(gelu),    cmocka_unit_test(cross_entropy), cmocka_unit_test(attention),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
