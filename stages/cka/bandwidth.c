@@ -1,0 +1,97 @@
+#include "cka/block.h"
+#include "cka/estimate.h"
+#include "mpi/agree.h"
+
+#include <stdlib.h>
+
+enum { MAX_ROWS = 1000 };
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Median of n values, the mean of the middle two when n is even; sorts them. */
+static double median(double *values, int64_t n)
+{
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* Overwrites the lower triangle of gram by the squared distances of its pairs, packed. */
+static int64_t pack_distances(double *gram, int64_t n, const double *norm)
+{
+    double *out = gram;
+    for (int64_t i = 1; i < n; i++) {
+        for (int64_t j = 0; j < i; j++)
+            *out++ = mdl_block_squared_distance(norm[i], norm[j], gram[i * n + j]);
+    }
+    return out - gram;
+}
+
+/* n evenly spaced rows of the model less its first, scaled and centred. */
+static int read_spaced(const mdl_rows_t *rows, int64_t n_sample, int64_t n, double *x,
+                       double *reference, int *exponent, mdl_error_t *err)
+{
+    int64_t n_feat = rows->n_feat;
+    double largest = 0;
+    int rc = rows->read(rows, 0, 1, reference, err);
+    for (int64_t k = 0; rc == MDL_OK && k < n; k++) {
+        double spread = 0;
+        rc = mdl_block_read(rows, k * n_sample / n, 1, reference, x + k * n_feat, &spread, err);
+        largest = spread > largest ? spread : largest;
+    }
+    if (rc != MDL_OK)
+        return rc;
+    *exponent = mdl_block_exponent(largest);
+    mdl_block_scale(x, n * n_feat, *exponent);
+    mdl_block_mean(x, n, n_feat, reference);
+    mdl_block_centre(x, n, n_feat, reference);
+    return MDL_OK;
+}
+
+static int bandwidth(mdl_cka_task_t *task, int model, mdl_error_t *err)
+{
+    const mdl_rows_t *rows = &task->models[model];
+    int64_t n = task->n_sample < MAX_ROWS ? task->n_sample : MAX_ROWS;
+    double *x = NULL, *feat = NULL, *gram = NULL, *norm = NULL;
+    size_t n_feat = (size_t)rows->n_feat, n_row = (size_t)n;
+    int rc;
+    MDL_TRY(mdl_alloc(&x, n_row * n_feat, sizeof *x, "rows of the bandwidth", err));
+    MDL_TRY(mdl_alloc(&feat, n_feat, sizeof *feat, "a mean row", err));
+    MDL_TRY(mdl_alloc(&gram, n_row * n_row, sizeof *gram, "distances of the bandwidth", err));
+    MDL_TRY(mdl_alloc(&norm, n_row, sizeof *norm, "squared lengths", err));
+    MDL_TRY(read_spaced(rows, task->n_sample, n, x, feat, &task->exponent[model], err));
+    mdl_block_gram(x, n, x, n, rows->n_feat, gram);
+    mdl_block_norms(x, n, rows->n_feat, norm);
+    double squared = median(gram, pack_distances(gram, n, norm));
+    if (squared > 0)
+        task->gamma[model] = 1 / (2 * squared * task->settings->sigma * task->settings->sigma);
+    else
+        rc = mdl_fail(err, MDL_E_INPUT,
+                      "model %s: more than half of its pairs of rows are alike, so the median "
+                      "distance that sets the RBF bandwidth is 0; use the linear kernel",
+                      rows->model);
+done:
+    free(x);
+    free(feat);
+    free(gram);
+    free(norm);
+    return rc;
+}
+
+int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
+{
+    int rank, n_rank, rc = MDL_OK;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &n_rank);
+    for (int a = rank; rc == MDL_OK && a < task->n_model; a += n_rank)
+        rc = bandwidth(task, a, err);
+    rc = mdl_agree(comm, rc, err);
+    if (rc != MDL_OK)
+        return rc;
+    MPI_Allreduce(MPI_IN_PLACE, task->gamma, task->n_model, MPI_DOUBLE, MPI_SUM, comm);
+    MPI_Allreduce(MPI_IN_PLACE, task->exponent, task->n_model, MPI_INT, MPI_SUM, comm);
+    return MDL_OK;
+}

@@ -1,0 +1,49 @@
+/* Pairwise centred kernel alignment (CKA).
+ *
+ * Kornblith et al. 2019 (biased), Song et al. 2012 and Nguyen et al. 2021 (unbiased HSIC_1 and its
+ * minibatch form). docs/numerics.md derives what is computed and how far it can be trusted. */
+#ifndef MDL_CKA_SIMILARITY_H
+#define MDL_CKA_SIMILARITY_H
+
+#include "cka/rows.h"
+
+#include <mpi.h>
+
+typedef enum { MDL_CKA_BIASED, MDL_CKA_UNBIASED, MDL_CKA_MINIBATCH } mdl_cka_estimator_t;
+typedef enum { MDL_CKA_LINEAR, MDL_CKA_RBF } mdl_cka_kernel_t;
+
+typedef struct {
+    mdl_cka_estimator_t estimator;
+    mdl_cka_kernel_t kernel;
+    int64_t batch; /* rows a batch of the minibatch estimator, at least 4 */
+    double sigma;  /* RBF: bandwidth as a multiple of a model's median distance */
+} mdl_cka_settings_t;
+
+enum { MDL_CKA_MIN_ROWS = 4 }; /* HSIC_1 is undefined below */
+
+/* Index of the pair (a, b), a >= b, in a packed lower triangle. */
+static inline int64_t mdl_cka_pair(int64_t a, int64_t b)
+{
+    return a * (a + 1) / 2 + b;
+}
+
+/* HSIC of every pair of models: hsic: [n_model (n_model + 1) / 2] packed; biased: tr(KHLH) /
+ * (n-1)^2; unbiased: HSIC_1 of Song; minibatch: the sum of HSIC_1 over the batches in row order. A
+ * model whose values are beyond 1e15 or under 1e-15 is scaled by a power of two, which scales its
+ * HSICs by known powers that cancel in the ratio. power: [n_model] receives what a model's own HSIC
+ * would be without centring. Same bits on any number of ranks. Collective over comm.
+ * Returns MDL_E_INPUT (fewer than 4 rows, non-finite values), MDL_E_AGAIN, MDL_E_MEMORY, or what
+ * rows->read returns. */
+int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
+                 int n_model, int64_t n_sample, double *hsic, double *power, mdl_error_t *err);
+
+/* CKA of every pair: similarity: [n_model, n_model], symmetric, diagonal 1, never clamped.
+ * Collective over comm. Returns as mdl_cka_hsic, and MDL_E_INPUT naming a model whose HSIC with
+ * itself is zero (a constant), for which CKA is undefined. */
+int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
+                       int n_model, int64_t n_sample, double *similarity, mdl_error_t *err);
+
+/* Number of batches that count: a tail shorter than 4 rows is dropped. */
+int64_t mdl_cka_n_batch(int64_t n_sample, int64_t batch);
+
+#endif
