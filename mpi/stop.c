@@ -1,5 +1,6 @@
 #include "mpi/stop.h"
 
+#include <mpi.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -33,8 +34,19 @@ void mdl_stop_setup(double time_limit)
     end_wall = end != NULL && atof(end) > 0 ? atof(end) - MARGIN_SECONDS : 0;
 }
 
+/* One-sided requests of other ranks (mpi/queue.h) wait, on some networks, for a call into MPI. */
+static void let_others_through(void)
+{
+    int started, ended, flag;
+    MPI_Initialized(&started);
+    MPI_Finalized(&ended);
+    if (started && !ended)
+        MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &flag, MPI_STATUS_IGNORE);
+}
+
 int mdl_stop_wanted(void)
 {
+    let_others_through();
     if (signalled)
         return 1;
     if (end_monotonic > 0 && seconds(CLOCK_MONOTONIC) >= end_monotonic)
