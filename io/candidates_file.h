@@ -9,6 +9,9 @@
 
 #include "io/result.h"
 
+#define MDL_CANDIDATES_SCHEMA "mordal-candidates"
+enum { MDL_CANDIDATES_VERSION = 1 };
+
 typedef struct {
     int64_t n_candidate, n_cluster;
     char **candidate, **ve, **lm; /* n_candidate */

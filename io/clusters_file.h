@@ -8,6 +8,9 @@
 
 #include "io/result.h"
 
+#define MDL_CLUSTERS_SCHEMA "mordal-clusters"
+enum { MDL_CLUSTERS_VERSION = 1 };
+
 typedef struct {
     int64_t n_model, n_cluster;
     char **models;

@@ -7,6 +7,9 @@
 
 #include "io/result.h"
 
+#define MDL_SIMILARITY_SCHEMA "mordal-similarity"
+enum { MDL_SIMILARITY_VERSION = 1 };
+
 typedef struct {
     int64_t n_model, n_sample;
     char **models;      /* n_model */
@@ -14,7 +17,7 @@ typedef struct {
     char *side, *label;
 } mdl_similarity_t;
 
-/* One rank only. */
+/* provenance names MDL_SIMILARITY_SCHEMA and its version. One rank only. */
 int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
                          const mdl_similarity_t *similarity, mdl_error_t *err);
 /* Checks shape, symmetry, finite values, unique names. Freed with mdl_similarity_free.
