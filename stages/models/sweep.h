@@ -4,7 +4,7 @@
 
 #include "models/trainer.h"
 
-enum { MDL_SWEEP_MAX_POINT = 32, MDL_SWEEP_REASON = 256 };
+enum { MDL_SWEEP_MAX_POINT = 64, MDL_SWEEP_REASON = 256 };
 
 typedef struct {
     double ratio;        /* train every candidate to this mark */

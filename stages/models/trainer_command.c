@@ -45,7 +45,7 @@ int mdl_trainer_command_open(MPI_Comm comm, const mdl_study_t *study, void **sel
     int rc;
     *self = NULL;
     if (study->trainer.command == NULL)
-        return mdl_fail(err, MDL_E_INPUT, "the study has no command line for the command trainer");
+        return mdl_fail(err, MDL_E_INPUT, "the study has no trainer.command.line, which the command trainer runs");
     MDL_TRY(mdl_alloc(&command, 1, sizeof *command, "the command trainer", err));
     command->study = study;
     rc = mdl_trainer_marks(study, &command->marks, &command->n_mark, err);

@@ -23,7 +23,7 @@ int mdl_trainer_replay_open(MPI_Comm comm, const mdl_study_t *study, void **self
     *self = NULL;
     if (study->trainer.curves == NULL)
         return mdl_fail(err, MDL_E_INPUT,
-                        "the study has no trainer.curves, the table that a replay answers from");
+                        "the study has no trainer.replay.curves, the table that a replay answers from");
     MDL_TRY(mdl_alloc(&replay, 1, sizeof *replay, "the replay trainer", err));
     replay->study = study;
     rc = mdl_curves_read(study->trainer.curves, &replay->curves, err);
