@@ -1,5 +1,5 @@
 /* An archive file: the activations of one model on the samples of a study. Schema mordal-archive,
- * version 1; written in parallel, read by rows. docs/formats.md has it field by field.
+ * version 1; written in parallel, read by rows. docs/formats/archive.md has it field by field.
  *
  *   /activation  (n_sample, n_feat) or (n_sample, n_token, n_feat); float16, float32, float64, or
  *                uint16 with root attribute encoding = "bfloat16"; contiguous, row-major
@@ -11,33 +11,37 @@
 #ifndef MDL_IO_ARCHIVE_FILE_H
 #define MDL_IO_ARCHIVE_FILE_H
 
+#include "io/float_convert.h"
 #include "io/result.h"
 
 #include <mpi.h>
 
-typedef enum { MDL_FLOAT16, MDL_BFLOAT16, MDL_FLOAT32, MDL_FLOAT64 } mdl_encoding_t;
+#define MDL_ARCHIVE_SCHEMA "mordal-archive"
+enum { MDL_ARCHIVE_VERSION = 1, MDL_ARCHIVE_MAX_ROW = 1 << 27 /* values of one row */ };
 
 typedef struct {
     const char *model, *side, *label, *source;
     mdl_encoding_t encoding;
     int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
-    const char *const *sample_ids;     /* n_sample, the same on every rank; borrowed */
-} mdl_archive_info_t;
+    const char *const *sample_ids;     /* n_sample, the same on every rank */
+} mdl_archive_info_t;                  /* all borrowed until mdl_archive_finish */
 
 typedef struct mdl_archive_writer mdl_archive_writer_t;
 
-/* Begins a new archive file beside path. Collective over comm. */
+/* Begins a new archive file beside path. Empty extents, doubled or empty ids are refused with
+ * MDL_E_INPUT. *writer is NULL when it fails. Collective over comm. */
 int mdl_archive_create(MPI_Comm comm, const char *path, const mdl_provenance_t *provenance,
                        const mdl_archive_info_t *info, mdl_archive_writer_t **writer,
                        mdl_error_t *err);
 
-/* Writes rows [first, first + n_row) in stored encoding; n_row may be 0 on some ranks. Row digests
- * are taken on the way. Non-finite values are refused with model, sample and column.
- * Collective over comm. */
+/* Writes rows [first, first + n_row) in stored encoding; n_row may be 0 on some ranks. Every row is
+ * written once, by one rank. Row digests are taken on the way. Non-finite values are refused with
+ * model, sample and column. Collective over comm. */
 int mdl_archive_write(mdl_archive_writer_t *writer, int64_t first, int64_t n_row, const void *rows,
                       mdl_error_t *err);
 
-/* Seals and puts into place (as mdl_result_close). Collective over comm. */
+/* Seals and puts into place, or cleans up when rc is not MDL_OK on any rank (as mdl_result_close).
+ * Frees writer, which may be NULL. Collective over comm. */
 int mdl_archive_finish(mdl_archive_writer_t *writer, int rc, mdl_error_t *err);
 
 typedef struct {
@@ -55,8 +59,15 @@ typedef struct {
 int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err);
 void mdl_archive_close(mdl_archive_t *archive);
 
-/* Reads rows [first, first + n_row) as float32 (or float64) into out: [n_row, n_token x n_feat or
- * n_feat], checking each row's digest and that it is finite. Not collective. */
+/* Values of one row: n_token x n_feat, or n_feat. */
+int64_t mdl_archive_row_size(const mdl_archive_t *archive);
+
+/* Reads rows [first, first + n_row) in the given encoding into out: [n_row, row size], checking
+ * each row's digest and that it is finite in that encoding. MDL_E_INPUT names the first damaged
+ * row by its sample id. Not collective. */
+int mdl_archive_read(mdl_archive_t *archive, int64_t first, int64_t n_row, mdl_encoding_t encoding,
+                     void *out, mdl_error_t *err);
+/* The same as float32 and as float64. */
 int mdl_archive_read_float(mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
                            mdl_error_t *err);
 int mdl_archive_read_double(mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,

@@ -1,0 +1,254 @@
+#include "io/archive_file.h"
+
+#include "core/text.h"
+#include "io/h5_float.h"
+#include "io/sample_ids.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows are read and checked in pieces of about this size. */
+enum { PIECE_BYTES = 1 << 20 };
+
+static const char advice[] = "make it with mordal-archive import or extract";
+
+static int damaged(const mdl_archive_t *archive, const char *what, mdl_error_t *err)
+{
+    return mdl_fail(err, MDL_E_INPUT,
+                    "%s: %s; remove the file and make it again with mordal-archive", archive->path,
+                    what);
+}
+
+static int read_encoding(mdl_archive_t *archive, mdl_error_t *err)
+{
+    char *name = NULL;
+    int rc;
+    MDL_TRY(mdl_h5_get_text(archive->file, "encoding", &name, err));
+    if (!mdl_encoding_find(name, &archive->encoding)) {
+        rc = mdl_fail(err, MDL_E_INPUT,
+                      "%s: attribute encoding is '%s', expected float16, bfloat16, float32 or "
+                      "float64",
+                      archive->path, name);
+        goto done;
+    }
+    hid_t dataset = H5Dopen2(archive->file, "activation", H5P_DEFAULT);
+    hid_t stored = H5Dget_type(dataset), expected = mdl_h5_float_type(archive->encoding);
+    if (H5Tequal(stored, expected) <= 0)
+        rc = damaged(archive, "the type of /activation is not that of attribute encoding", err);
+    H5Tclose(expected);
+    H5Tclose(stored);
+    H5Dclose(dataset);
+done:
+    free(name);
+    return rc;
+}
+
+static int read_shape(mdl_archive_t *archive, mdl_error_t *err)
+{
+    int64_t dims[MDL_H5_MAX_RANK];
+    int n_dim;
+    int rc = mdl_h5_shape(archive->file, "activation", &n_dim, dims, err);
+    if (rc != MDL_OK)
+        return rc;
+    if (n_dim != 2 && n_dim != 3)
+        return damaged(archive, "/activation has neither two nor three dimensions", err);
+    for (int i = 0; i < n_dim; i++)
+        if (dims[i] < 1)
+            return damaged(archive, "/activation has an empty dimension", err);
+    archive->n_sample = dims[0];
+    archive->n_token = n_dim == 3 ? dims[1] : 0;
+    archive->n_feat = dims[n_dim - 1];
+    if (n_dim == 3 && dims[1] > MDL_ARCHIVE_MAX_ROW / dims[2])
+        return damaged(archive, "a row of /activation is too large", err);
+    if (mdl_archive_row_size(archive) > MDL_ARCHIVE_MAX_ROW)
+        return damaged(archive, "a row of /activation is too large", err);
+    return MDL_OK;
+}
+
+static int read_digests(mdl_archive_t *archive, mdl_error_t *err)
+{
+    int64_t dims[MDL_H5_MAX_RANK];
+    int n_dim;
+    int rc = mdl_h5_shape(archive->file, "row_digest", &n_dim, dims, err);
+    if (rc != MDL_OK)
+        return rc;
+    if (n_dim != 1 || dims[0] != archive->n_sample)
+        return damaged(archive, "/row_digest has not one number for each row", err);
+    rc = mdl_alloc(&archive->row_digests, (size_t)dims[0], sizeof *archive->row_digests,
+                   "row digests", err);
+    if (rc != MDL_OK)
+        return rc;
+    hid_t dataset = H5Dopen2(archive->file, "row_digest", H5P_DEFAULT);
+    if (H5Dread(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, archive->row_digests) <
+        0)
+        rc = mdl_h5_fail(archive->file, "/row_digest cannot be read", MDL_E_INPUT, err);
+    H5Dclose(dataset);
+    return rc;
+}
+
+static int read_ids(mdl_archive_t *archive, mdl_error_t *err)
+{
+    mdl_id_table_t *table = NULL;
+    int64_t n = archive->n_sample;
+    int rc;
+    MDL_TRY(mdl_h5_read_text(archive->file, "sample_id", &n, &archive->sample_ids, err));
+    MDL_TRY(
+        mdl_id_table_new((const char *const *)archive->sample_ids, n, archive->path, &table, err));
+done:
+    free(table);
+    return rc;
+}
+
+int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err)
+{
+    mdl_archive_t *made;
+    char *digest = NULL;
+    int rc = mdl_alloc(&made, 1, sizeof *made, "an archive", err);
+    if (rc != MDL_OK)
+        return rc;
+    made->file = -1;
+    made->path = mdl_text("%s", path);
+    if (made->path == NULL)
+        MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path));
+    MDL_TRY(
+        mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &made->file, err));
+    MDL_TRY(mdl_h5_get_text(made->file, "content_digest", &digest, err));
+    snprintf(made->content_digest, sizeof made->content_digest, "%s", digest);
+    MDL_TRY(mdl_h5_get_text(made->file, "model", &made->model, err));
+    MDL_TRY(mdl_h5_get_text(made->file, "side", &made->side, err));
+    MDL_TRY(mdl_h5_get_text(made->file, "label", &made->label, err));
+    MDL_TRY(read_shape(made, err));
+    MDL_TRY(read_encoding(made, err));
+    MDL_TRY(read_ids(made, err));
+    MDL_TRY(read_digests(made, err));
+    *archive = made;
+    made = NULL;
+done:
+    free(digest);
+    mdl_archive_close(made);
+    return rc;
+}
+
+void mdl_archive_close(mdl_archive_t *archive)
+{
+    if (archive == NULL)
+        return;
+    mdl_h5_close(archive->file);
+    free(archive->path);
+    free(archive->model);
+    free(archive->side);
+    free(archive->label);
+    free(archive->sample_ids);
+    free(archive->row_digests);
+    free(archive);
+}
+
+int64_t mdl_archive_row_size(const mdl_archive_t *archive)
+{
+    return (archive->n_token > 0 ? archive->n_token : 1) * archive->n_feat;
+}
+
+static int check_rows(const mdl_archive_t *archive, int64_t first, int64_t n_row, const void *bytes,
+                      size_t n_row_byte, mdl_error_t *err)
+{
+    for (int64_t i = 0; i < n_row; i++) {
+        if (mdl_digest_row((const char *)bytes + (size_t)i * n_row_byte, n_row_byte) !=
+            archive->row_digests[first + i])
+            return mdl_fail(err, MDL_E_INPUT,
+                            "%s: row %" PRId64 " (sample '%s') does not match its digest: the "
+                            "file is damaged; remove it and make it again with mordal-archive",
+                            archive->path, first + i, archive->sample_ids[first + i]);
+    }
+    return MDL_OK;
+}
+
+static int check_finite(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                        mdl_encoding_t encoding, const void *values, mdl_error_t *err)
+{
+    int64_t n_value = mdl_archive_row_size(archive);
+    int64_t bad = mdl_float_first_bad(encoding, values, (size_t)(n_row * n_value));
+    if (bad < 0)
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_INPUT,
+                    "%s: model %s, sample '%s', column %" PRId64 " is not finite as %s",
+                    archive->path, archive->model, archive->sample_ids[first + bad / n_value],
+                    bad % n_value, mdl_encoding_name(encoding));
+}
+
+/* Reads whole rows of dataset, in its stored encoding, into bytes. */
+static int read_stored(const mdl_archive_t *archive, hid_t dataset, int64_t first, int64_t n_row,
+                       void *bytes, mdl_error_t *err)
+{
+    int n_dim = archive->n_token > 0 ? 3 : 2;
+    hsize_t start[3] = {(hsize_t)first, 0, 0};
+    hsize_t count[3] = {(hsize_t)n_row, (hsize_t)archive->n_token, (hsize_t)archive->n_feat};
+    count[n_dim - 1] = (hsize_t)archive->n_feat;
+    hid_t type = mdl_h5_float_type(archive->encoding), space = H5Dget_space(dataset);
+    hid_t memory = H5Screate_simple(n_dim, count, NULL);
+    int rc = MDL_OK;
+    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+        H5Dread(dataset, type, memory, space, H5P_DEFAULT, bytes) < 0)
+        rc = mdl_h5_fail(archive->file, "rows cannot be read; the file is truncated or damaged",
+                         MDL_E_INPUT, err);
+    H5Sclose(memory);
+    H5Sclose(space);
+    H5Tclose(type);
+    return rc;
+}
+
+int mdl_archive_read(mdl_archive_t *archive, int64_t first, int64_t n_row, mdl_encoding_t encoding,
+                     void *out, mdl_error_t *err)
+{
+    if (first < 0 || n_row < 0 || first > archive->n_sample - n_row)
+        return mdl_fail(err, MDL_E_INTERNAL, "%s: rows %" PRId64 " to %" PRId64 " of %" PRId64,
+                        archive->path, first, first + n_row, archive->n_sample);
+    int64_t n_value = mdl_archive_row_size(archive);
+    size_t n_stored = (size_t)n_value * mdl_encoding_size(archive->encoding);
+    size_t n_out = (size_t)n_value * mdl_encoding_size(encoding);
+    int64_t n_piece = n_stored < PIECE_BYTES ? (int64_t)(PIECE_BYTES / n_stored) : 1;
+    char *bytes = NULL;
+    int rc = MDL_OK;
+    hid_t dataset = H5Dopen2(archive->file, "activation", H5P_DEFAULT);
+    MDL_TRY(mdl_alloc(&bytes, (size_t)n_piece, n_stored, "rows of an archive", err));
+    for (int64_t row = first; row < first + n_row; row += n_piece) {
+        int64_t n = first + n_row - row < n_piece ? first + n_row - row : n_piece;
+        char *target = (char *)out + (size_t)(row - first) * n_out;
+        MDL_TRY(read_stored(archive, dataset, row, n, bytes, err));
+        MDL_TRY(check_rows(archive, row, n, bytes, n_stored, err));
+        mdl_float_convert(archive->encoding, bytes, encoding, target, (size_t)(n * n_value));
+        MDL_TRY(check_finite(archive, row, n, encoding, target, err));
+    }
+done:
+    free(bytes);
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    return rc;
+}
+
+int mdl_archive_read_float(mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
+                           mdl_error_t *err)
+{
+    return mdl_archive_read(archive, first, n_row, MDL_FLOAT32, out, err);
+}
+
+int mdl_archive_read_double(mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
+                            mdl_error_t *err)
+{
+    return mdl_archive_read(archive, first, n_row, MDL_FLOAT64, out, err);
+}
+
+int mdl_archive_find_rows(const mdl_archive_t *archive, const char *const *ids, int64_t n,
+                          int64_t *rows, mdl_error_t *err)
+{
+    mdl_id_table_t *table;
+    int rc = mdl_id_table_new((const char *const *)archive->sample_ids, archive->n_sample,
+                              archive->path, &table, err);
+    if (rc != MDL_OK)
+        return rc;
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = mdl_id_table_find(table, ids[i]);
+    free(table);
+    return MDL_OK;
+}

@@ -1,0 +1,25 @@
+/* mordal-archive: the activations of models as archive files, one HDF5 file a model. */
+#ifndef MDL_ARCHIVE_ARCHIVE_H
+#define MDL_ARCHIVE_ARCHIVE_H
+
+#include "core/stage.h"
+#include "io/archive_file.h"
+
+typedef struct {
+    const char *side, *out, *rows, *label, *encoding;
+    const char *vision, *checkpoint, *corpus, *model, *pooling;
+    int64_t samples, warmup, batch, seed;
+    double learning_rate;
+} mdl_archive_options_t;
+
+/* One sub-command: its help and options, and what it does. run is collective over stage->comm. */
+typedef struct {
+    const char *name;
+    mdl_command_t command;
+    int (*run)(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err);
+} mdl_archive_command_t;
+
+extern const mdl_archive_command_t mdl_archive_import, mdl_archive_extract, mdl_archive_ls,
+    mdl_archive_verify, mdl_archive_export;
+
+#endif
