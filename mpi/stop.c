@@ -29,6 +29,7 @@ void mdl_stop_setup(double time_limit)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file over its limit is a write error to report */
     end_monotonic = time_limit > 0 ? seconds(CLOCK_MONOTONIC) + time_limit : 0;
     const char *end = getenv("SLURM_JOB_END_TIME");
     end_wall = end != NULL && atof(end) > 0 ? atof(end) - MARGIN_SECONDS : 0;

@@ -50,8 +50,8 @@ static void print_help(const mdl_command_t *command)
     mdl_options_print(stdout, common_table, N_COMMON);
     printf("\nexit codes: 0 done, 64 usage, 65 bad input, 66 input missing, 69 study in use,\n"
            "70 internal, 71 memory, 74 I/O, 75 stopped with a checkpoint (run again), 76 no\n"
-           "candidate could be trained.  Manual: man %s\n",
-           command->program);
+           "candidate could be trained.  Manual: man %.*s\n",
+           (int)strcspn(command->program, " "), command->program);
 }
 
 static void leave_with_text(const mdl_command_t *command, const common_options_t *common)
