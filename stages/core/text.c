@@ -21,6 +21,23 @@ char *mdl_text(const char *format, ...)
     return text;
 }
 
+char **mdl_text_block(const char *const *texts, int64_t n)
+{
+    size_t n_byte = (size_t)n * sizeof(char *) + 1;
+    for (int64_t i = 0; i < n; i++)
+        n_byte += strlen(texts[i]) + 1;
+    char **block = malloc(n_byte);
+    if (block == NULL)
+        return NULL;
+    char *next = (char *)(block + n);
+    for (int64_t i = 0; i < n; i++) {
+        size_t size = strlen(texts[i]) + 1;
+        block[i] = memcpy(next, texts[i], size);
+        next += size;
+    }
+    return block;
+}
+
 int mdl_text_to_double(const char *text, const char *what, double *value, mdl_error_t *err)
 {
     char *end;

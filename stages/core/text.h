@@ -9,6 +9,10 @@
 /* Formats into a new string, freed by the caller; NULL only when memory is out. */
 char *mdl_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Copies n texts into one block: an array of n pointers followed by the characters, freed by one
+ * free; NULL only when memory is out. */
+char **mdl_text_block(const char *const *texts, int64_t n);
+
 /* Reads the whole of text as a number; MDL_E_USAGE names what when it is none or not finite. */
 int mdl_text_to_double(const char *text, const char *what, double *value, mdl_error_t *err);
 int mdl_text_to_int(const char *text, const char *what, int64_t *value, mdl_error_t *err);
