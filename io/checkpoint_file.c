@@ -84,7 +84,8 @@ int mdl_checkpoint_write(const char *folder, const char *configuration,
     return rc;
 }
 
-static int read_tensor(hid_t file, int group, const mdl_checkpoint_tensor_t *tensor,
+/* Checks one tensor, and puts it into the caller's array with keep. */
+static int read_tensor(hid_t file, int group, const mdl_checkpoint_tensor_t *tensor, int keep,
                        mdl_checkpoint_t *checkpoint, mdl_error_t *err)
 {
     char name[160];
@@ -94,11 +95,11 @@ static int read_tensor(hid_t file, int group, const mdl_checkpoint_tensor_t *ten
     int rc = mdl_h5_read_float(file, name, tensor->n_dim, dims, &values, err);
     if (rc != MDL_OK)
         return rc;
-    if (all_finite(values, n_value(tensor)))
+    if (!all_finite(values, n_value(tensor)))
+        rc = mdl_fail(err, MDL_E_INPUT, "%s holds values that aren't finite", name);
+    else if (keep)
         memcpy(array_of(checkpoint, group) + tensor->offset, values,
                (size_t)n_value(tensor) * sizeof *values);
-    else
-        rc = mdl_fail(err, MDL_E_INPUT, "%s holds values that aren't finite", name);
     free(values);
     return rc;
 }
@@ -116,9 +117,11 @@ static int read_contents(hid_t file, int64_t step, mdl_checkpoint_t *checkpoint,
                       (long long)checkpoint->total_steps);
         goto done;
     }
-    for (int group = 0; group < N_GROUP; group++)
-        for (int64_t i = 0; i < checkpoint->n_tensor; i++)
-            MDL_TRY(read_tensor(file, group, &checkpoint->tensor[i], checkpoint, err));
+    /* The caller's arrays are touched once all of the file is known to be good. */
+    for (int keep = 0; keep < 2; keep++)
+        for (int group = 0; group < N_GROUP; group++)
+            for (int64_t i = 0; i < checkpoint->n_tensor; i++)
+                MDL_TRY(read_tensor(file, group, &checkpoint->tensor[i], keep, checkpoint, err));
 done:
     return rc;
 }

@@ -46,6 +46,11 @@ int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **tr
                      mdl_error_t *err);
 void mdl_trainer_free(mdl_trainer_t *trainer);
 
+/* From now on a candidate that failed before, or whose history or checkpoints were made with other
+ * settings or inputs, starts afresh: its folder is renamed to VE+LM.old-N. Not collective; the same
+ * on every rank. */
+void mdl_trainer_force(mdl_trainer_t *trainer);
+
 double mdl_trainer_cost(mdl_trainer_t *trainer, const mdl_candidate_t *candidate);
 
 /* Brings the candidate to ratio (a mark; passing all marks below) from wherever its checkpoints

@@ -1,0 +1,151 @@
+#include "models/trainer_native.h"
+
+#include "core/log.h"
+#include "core/text.h"
+#include "models/native_cost.h"
+#include "models/native_run.h"
+#include "models/native_score.h"
+#include "models/trainer_settings.h"
+#include "mpi/agree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const mdl_study_t *study;
+    mdl_native_inputs_t inputs;
+    double *marks;
+    int n_mark;
+    int64_t *kept;   /* [n_mark], the marks as steps of the candidate in training */
+    double *seconds; /* [n_language], predicted for one rank */
+} native_t;
+
+static void free_native(void *self)
+{
+    native_t *native = self;
+    if (native == NULL)
+        return;
+    mdl_native_inputs_release(&native->inputs);
+    free(native->marks);
+    free(native->kept);
+    free(native->seconds);
+    free(native);
+}
+
+int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self, mdl_error_t *err)
+{
+    native_t *native = NULL;
+    int rank, rc;
+    unsigned n_language = study->zoo.n_language;
+    *self = NULL;
+    MPI_Comm_rank(comm, &rank);
+    MDL_TRY(mdl_alloc(&native, 1, sizeof *native, "the native trainer", err));
+    native->study = study;
+    native->inputs.study = study;
+    MDL_TRY(mdl_trainer_marks(study, &native->marks, &native->n_mark, err));
+    MDL_TRY(mdl_alloc(&native->kept, (size_t)native->n_mark, sizeof *native->kept, "marks", err));
+    MDL_TRY(mdl_alloc(&native->seconds, n_language, sizeof *native->seconds, "costs", err));
+    for (unsigned i = 0; rank == 0 && i < n_language; i++)
+        MDL_TRY(mdl_native_cost(study, &study->zoo.language[i], &native->seconds[i], err));
+done:
+    rc = mdl_agree(comm, rc, err);
+    if (rc != MDL_OK) {
+        free_native(native);
+        return rc;
+    }
+    MPI_Bcast(native->seconds, (int)n_language, MPI_DOUBLE, 0, comm);
+    *self = native;
+    return MDL_OK;
+}
+
+int mdl_trainer_native_configuration(void *self, const mdl_candidate_t *candidate, char **text,
+                                     mdl_error_t *err)
+{
+    native_t *native = self;
+    char *settings = NULL, *inputs = NULL;
+    int rc;
+    *text = NULL;
+    MDL_TRY(mdl_trainer_settings(native->study, &settings, err));
+    MDL_TRY(mdl_native_inputs_text(&native->inputs, candidate, &inputs, err));
+    *text = mdl_text("%s%s", settings, inputs);
+    if (*text == NULL)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for a configuration");
+done:
+    free(settings);
+    free(inputs);
+    return rc;
+}
+
+/* Opens the candidate and brings it to its newest checkpoint up to mark. */
+static int open_at(native_t *native, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
+                   mdl_native_run_t *run, int64_t *target, mdl_error_t *err)
+{
+    char *configuration = NULL;
+    int rank;
+    *run = (mdl_native_run_t){0};
+    MPI_Comm_rank(group, &rank);
+    int rc = mdl_on_root(
+        group, rank, mdl_trainer_native_configuration(native, candidate, &configuration, err), err);
+    if (rc == MDL_OK)
+        rc = mdl_native_run_open(run, group, &native->inputs, candidate, configuration, err);
+    else
+        free(configuration);
+    if (rc != MDL_OK)
+        return rc;
+    for (int i = 0; i < native->n_mark; i++)
+        native->kept[i] = mdl_training_step_at(native->marks[i], run->training->total_steps);
+    run->kept = native->kept;
+    run->n_kept = native->n_mark;
+    *target = mdl_training_step_at(mark, run->training->total_steps);
+    return mdl_native_run_resume(run, *target, err);
+}
+
+static int advance(void *self, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
+                   double *seconds, mdl_error_t *err)
+{
+    mdl_native_run_t run;
+    int64_t target;
+    *seconds = 0;
+    int rc = open_at(self, group, candidate, mark, &run, &target, err);
+    if (rc == MDL_OK)
+        rc = mdl_native_run_train(&run, target, seconds, err);
+    mdl_native_run_close(&run);
+    return rc;
+}
+
+static int evaluate(void *self, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
+                    mdl_point_t *point, mdl_error_t *err)
+{
+    mdl_native_run_t run;
+    int64_t target;
+    double seconds, start = MPI_Wtime();
+    int rc;
+    MDL_TRY(open_at(self, group, candidate, mark, &run, &target, err));
+    if (run.training->step < target) {
+        if (run.rank == 0)
+            mdl_log_rank(MDL_LOG_WARN,
+                         "%s: has no intact checkpoint at ratio %g; trains from step "
+                         "%lld to %lld again",
+                         run.name, mark, (long long)run.training->step, (long long)target);
+        MDL_TRY(mdl_native_run_train(&run, target, &seconds, err));
+        start = MPI_Wtime();
+    }
+    MDL_TRY(mdl_native_score(&run, point, err));
+    point->ratio = mark;
+    point->train_seconds = run.train_seconds;
+    point->evaluate_seconds = MPI_Wtime() - start;
+done:
+    mdl_native_run_close(&run);
+    return rc;
+}
+
+static double cost(void *self, const mdl_candidate_t *candidate)
+{
+    const native_t *native = self;
+    for (unsigned i = 0; i < native->study->zoo.n_language; i++)
+        if (strcmp(native->study->zoo.language[i].name, candidate->lm) == 0)
+            return native->seconds[i];
+    return 0;
+}
+
+const mdl_trainer_class_t mdl_trainer_native = {advance, evaluate, cost, free_native};
