@@ -5,14 +5,14 @@
 #include <stdint.h>
 #include <string.h> /* memcpy */
 
-/* exp(x) with a relative error below 3e-7. Above 88.3 it is capped near the largest float, below
- * -87.3 near the smallest normal one; NaN stays NaN.
+/* exp(x) with a relative error below 3e-7 for x in +-80, and exp(+-80) outside: no infinities and
+ * no subnormal numbers, which are slow, come out or follow from it. NaN stays NaN.
  * 2^n e^r with r in +-ln(2)/2 (Cody-Waite reduction) and a polynomial of degree 6. */
 static inline float mdl_expf(float x)
 {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-    float clamped = x > 88.3f ? 88.3f : x;
-    clamped = clamped < -87.3f ? -87.3f : clamped;
+    float clamped = x > 80.0f ? 80.0f : x;
+    clamped = clamped < -80.0f ? -80.0f : clamped;
     float rounded = clamped * 1.44269504f + shift;
     int32_t bits;
     memcpy(&bits, &rounded, sizeof bits);

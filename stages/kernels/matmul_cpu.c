@@ -1,11 +1,17 @@
 #include "kernels/matmul.h"
 
+#include "kernels/matmul_few_rows.h"
+
 #include <cblas.h> /* cblas_sgemm */
 
 void mdl_matmul_nt(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
                    int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,
                    float keep)
 {
+    if (mdl_matmul_suits_few_rows(n_row)) {
+        mdl_matmul_nt_few_rows(out, ld_out, a, ld_a, b, ld_b, n_row, n_col, n_inner, scale, keep);
+        return;
+    }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)n_row, (blasint)n_col,
                 (blasint)n_inner, scale, a, (blasint)ld_a, b, (blasint)ld_b, keep, out,
                 (blasint)ld_out);

