@@ -1,16 +1,23 @@
 /* Writing of archive files. Rank 0 makes the file serially, with everything but the rows; all ranks
  * then write rows through MPI-IO; rank 0 adds the row digests, seals, and puts it into place. */
-#include "core/text.h"
+#define _GNU_SOURCE /* fallocate */
 #include "io/archive_file.h"
 #include "io/h5_float.h"
 #include "io/sample_ids.h"
 #include "mpi/agree.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Bytes that HDF5 may add beside rows and row digests. */
+enum { GROWTH = 1 << 16 };
 
 /* MPI-IO layers count bytes of one call in an int. */
 #define MAX_CALL_BYTES ((size_t)1 << 30)
@@ -28,9 +35,8 @@ struct mdl_archive_writer {
     uint64_t *digests;   /* [n_sample], zero for rows of other ranks */
 };
 
-static int check_info(const char *path, const mdl_archive_info_t *info, mdl_error_t *err)
+static int check_shape(const char *path, const mdl_archive_info_t *info, mdl_error_t *err)
 {
-    mdl_id_table_t *table = NULL;
     if (info->n_sample < 1 || info->n_feat < 1 || info->n_token < 0)
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: model %s has %" PRId64 " samples of %" PRId64
@@ -42,6 +48,12 @@ static int check_info(const char *path, const mdl_archive_info_t *info, mdl_erro
                         "%s: model %s has %" PRId64 " samples of %" PRId64 " x %" PRId64
                         " values, too many for an archive",
                         path, info->model, info->n_sample, n_token, info->n_feat);
+    return MDL_OK;
+}
+
+static int check_ids(const char *path, const mdl_archive_info_t *info, mdl_error_t *err)
+{
+    mdl_id_table_t *table = NULL;
     int rc = mdl_id_table_new(info->sample_ids, info->n_sample, path, &table, err);
     free(table);
     return rc;
@@ -90,7 +102,7 @@ done:
     return rc;
 }
 
-/* Space is allocated at once and left unfilled: every byte is written by some rank. */
+/* Space is allocated when all ranks open the file and left unfilled: every byte gets written. */
 static int make_rows(hid_t file, const mdl_archive_info_t *info, mdl_error_t *err)
 {
     int n_dim = info->n_token > 0 ? 3 : 2;
@@ -98,7 +110,7 @@ static int make_rows(hid_t file, const mdl_archive_info_t *info, mdl_error_t *er
     extent[n_dim - 1] = (hsize_t)info->n_feat;
     hid_t type = mdl_h5_float_type(info->encoding), plan = H5Pcreate(H5P_DATASET_CREATE);
     hid_t space = H5Screate_simple(n_dim, extent, NULL);
-    H5Pset_alloc_time(plan, H5D_ALLOC_TIME_EARLY);
+    H5Pset_alloc_time(plan, H5D_ALLOC_TIME_LATE);
     H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
     hid_t dataset = H5Dcreate2(file, "activation", type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
     int rc = MDL_OK;
@@ -111,22 +123,40 @@ static int make_rows(hid_t file, const mdl_archive_info_t *info, mdl_error_t *er
     return rc;
 }
 
+/* Takes the disk space that the file will grow by, so that a full disk shows before any work, and
+ * not in HDF5, which cannot end cleanly after a failed write. */
+static int reserve(const char *path, int64_t n_byte, mdl_error_t *err)
+{
+    struct stat info;
+    int cause = 0;
+    int file = open(path, O_WRONLY);
+    if (file < 0 || fstat(file, &info) != 0)
+        cause = errno;
+    else if (fallocate(file, 0, 0, (off_t)(info.st_size + n_byte + GROWTH)) != 0)
+        cause = errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+    if (file >= 0)
+        close(file);
+    if (cause == 0)
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_IO, "%s: %lld bytes more cannot be had: %s; make room and run again",
+                    path, (long long)n_byte, strerror(cause));
+}
+
 /* Rank 0: the file with everything but rows and digests, closed. */
 static int make_file(mdl_archive_writer_t *writer, const char *path,
                      const mdl_provenance_t *provenance, mdl_error_t *err)
 {
     int rc;
-    MDL_TRY(check_info(path, &writer->info, err));
+    MDL_TRY(check_ids(path, &writer->info, err));
     MDL_TRY(mdl_result_create(&writer->result, path, provenance, err));
     MDL_TRY(write_attributes(writer->result.file, &writer->info, err));
     MDL_TRY(write_ids(writer->result.file, &writer->info, err));
     MDL_TRY(make_rows(writer->result.file, &writer->info, err));
     hid_t file = writer->result.file;
     writer->result.file = -1;
-    if (H5Fclose(file) < 0) {
-        mdl_h5_fail(-1, "cannot be made; is the disk full?", MDL_E_IO, err);
-        rc = mdl_error_prefix(err, "%s", path);
-    }
+    MDL_TRY(mdl_h5_save(file, writer->result.temporary, err));
+    rc =
+        reserve(writer->result.temporary, writer->info.n_sample * (int64_t)writer->n_row_byte, err);
 done:
     return rc;
 }
@@ -182,9 +212,10 @@ int mdl_archive_create(MPI_Comm comm, const char *path, const mdl_provenance_t *
     *made = (mdl_archive_writer_t){.comm = comm, .info = *info, .file = -1, .dataset = -1};
     made->result.file = -1;
     MPI_Comm_rank(comm, &made->rank);
-    MDL_TRY(mdl_on_root(comm, made->rank, make_file(made, path, provenance, err), err));
+    MDL_TRY(mdl_agree(comm, check_shape(path, info, err), err));
     made->n_value = (info->n_token > 0 ? info->n_token : 1) * info->n_feat;
     made->n_row_byte = (size_t)made->n_value * mdl_encoding_size(info->encoding);
+    MDL_TRY(mdl_on_root(comm, made->rank, make_file(made, path, provenance, err), err));
     MDL_TRY(share_name(made, err));
     MDL_TRY(open_together(made, err));
     *writer = made;
@@ -299,6 +330,9 @@ static int gather_digests(mdl_archive_writer_t *writer, mdl_error_t *err)
 
 static int write_digests(mdl_archive_writer_t *writer, mdl_error_t *err)
 {
+    int rc = reserve(writer->temporary, 8 * writer->info.n_sample, err);
+    if (rc != MDL_OK)
+        return rc;
     writer->result.file = H5Fopen(writer->temporary, H5F_ACC_RDWR, H5P_DEFAULT);
     if (writer->result.file < 0) {
         mdl_h5_fail(-1, "cannot be opened again", MDL_E_IO, err);
@@ -308,7 +342,6 @@ static int write_digests(mdl_archive_writer_t *writer, mdl_error_t *err)
     hid_t space = H5Screate_simple(1, &extent, NULL);
     hid_t dataset = H5Dcreate2(writer->result.file, "row_digest", H5T_STD_U64LE, space, H5P_DEFAULT,
                                H5P_DEFAULT, H5P_DEFAULT);
-    int rc = MDL_OK;
     if (dataset < 0 ||
         H5Dwrite(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, writer->digests) < 0)
         rc = mdl_h5_fail(writer->result.file, "row digests cannot be written; is the disk full?",

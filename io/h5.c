@@ -3,9 +3,13 @@
 #include "io/guard.h"
 #include "io/path.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A file in memory grows by so many bytes. */
+enum { MEMORY_STEP = 1 << 20 };
 
 /* HDF5 describes an error from the outermost call inwards; the innermost entry names the cause. */
 static herr_t take_innermost(unsigned n, const H5E_error2_t *entry, void *text)
@@ -53,16 +57,55 @@ int mdl_h5_open(const char *path, const char *advice, hid_t *file, mdl_error_t *
 hid_t mdl_h5_create(const char *path, mdl_error_t *err)
 {
     silence_hdf5();
-    hid_t properties = H5Pcreate(H5P_FILE_CREATE);
+    FILE *claimed = fopen(path, "wb");
+    if (claimed == NULL) {
+        mdl_fail(err, MDL_E_IO, "%s: cannot be made: %s; is the folder writable?", path,
+                 strerror(errno));
+        return -1;
+    }
+    fclose(claimed);
+    hid_t properties = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_userblock(properties, MDL_GUARD_SIZE);
-    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, properties, H5P_DEFAULT);
+    H5Pset_fapl_core(access, MEMORY_STEP, 0);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, properties, access);
+    H5Pclose(access);
     H5Pclose(properties);
     if (file < 0) {
-        mdl_h5_fail(-1, "cannot be made; is the folder writable and the disk not full?", MDL_E_IO,
-                    err);
+        mdl_h5_fail(-1, "cannot be made", MDL_E_IO, err);
         mdl_error_prefix(err, "%s", path);
     }
     return file;
+}
+
+static int write_image(const char *path, const char *image, size_t n_byte, mdl_error_t *err)
+{
+    FILE *file = fopen(path, "r+b");
+    int failed = file == NULL || fseek(file, MDL_GUARD_SIZE, SEEK_SET) != 0 ||
+                 fwrite(image, 1, n_byte, file) != n_byte;
+    int cause = errno;
+    if (file != NULL && fclose(file) != 0 && !failed) {
+        failed = 1;
+        cause = errno;
+    }
+    if (failed)
+        return mdl_fail(err, MDL_E_IO, "%s: cannot be written: %s; make room and run again", path,
+                        strerror(cause));
+    return MDL_OK;
+}
+
+int mdl_h5_save(hid_t file, const char *path, mdl_error_t *err)
+{
+    char *image = NULL;
+    H5Fflush(file, H5F_SCOPE_GLOBAL);
+    ssize_t n_byte = H5Fget_file_image(file, NULL, 0);
+    int rc = mdl_alloc(&image, n_byte > 0 ? (size_t)n_byte : 1, 1, "a file's image", err);
+    if (rc == MDL_OK && (n_byte < 0 || H5Fget_file_image(file, image, (size_t)n_byte) < 0))
+        rc = mdl_h5_fail(file, "cannot be put together", MDL_E_INTERNAL, err);
+    H5Fclose(file);
+    if (rc == MDL_OK)
+        rc = write_image(path, image, (size_t)n_byte, err);
+    free(image);
+    return rc;
 }
 
 void mdl_h5_close(hid_t file)

@@ -15,8 +15,13 @@ enum { MDL_H5_MAX_RANK = 4 };
  * Returns MDL_E_MISSING, MDL_E_INPUT (no HDF5 file, damaged) or MDL_E_IO. */
 int mdl_h5_open(const char *path, const char *advice, hid_t *file, mdl_error_t *err);
 
-/* Creates a new file with room for a guard (io/guard.h); -1 and err (MDL_E_IO) when it cannot. */
+/* Creates a new file with room for a guard (io/guard.h), in memory: HDF5 1.10 crashes at exit after
+ * it failed to close a file on a full disk, so it never writes to one. -1 and err (MDL_E_IO) when
+ * path cannot be made. */
 hid_t mdl_h5_create(const char *path, mdl_error_t *err);
+
+/* Writes a file of mdl_h5_create to path, and closes it in any case. Returns MDL_E_IO. */
+int mdl_h5_save(hid_t file, const char *path, mdl_error_t *err);
 
 /* Closes file (a negative handle is passed over). */
 void mdl_h5_close(hid_t file);

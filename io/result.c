@@ -76,14 +76,53 @@ static int digest_content(hid_t file, char digits[MDL_DIGEST_SIZE], mdl_error_t 
     return rc;
 }
 
+/* The bytes of the dataset that digested_by_row names, which the guard leaves out. */
+static int find_rows(hid_t file, int64_t *offset, int64_t *length, mdl_error_t *err)
+{
+    char *name = NULL;
+    *offset = *length = 0;
+    if (H5Aexists(file, "digested_by_row") <= 0)
+        return MDL_OK;
+    int rc = mdl_h5_get_text(file, "digested_by_row", &name, err);
+    hid_t dataset = rc == MDL_OK ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    if (dataset >= 0) {
+        *offset = (int64_t)H5Dget_offset(dataset);
+        *length = (int64_t)H5Dget_storage_size(dataset);
+        H5Dclose(dataset);
+    } else if (rc == MDL_OK) {
+        rc = mdl_h5_fail(file, "has no dataset as digested_by_row tells", MDL_E_INTERNAL, err);
+    }
+    free(name);
+    return rc;
+}
+
+static int is_in_memory(hid_t file)
+{
+    hid_t access = H5Fget_access_plist(file);
+    int is = H5Pget_driver(access) == H5FD_CORE;
+    H5Pclose(access);
+    return is;
+}
+
+/* Closes the file with its digests in it, whole at result->temporary. */
 static int seal(mdl_result_t *result, mdl_error_t *err)
 {
     char digits[MDL_DIGEST_SIZE];
+    int64_t offset, length;
     int rc;
     MDL_TRY(digest_content(result->file, digits, err));
     MDL_TRY(mdl_h5_set_text(result->file, "content_digest", digits, err));
-    if (H5Fflush(result->file, H5F_SCOPE_GLOBAL) < 0)
-        rc = mdl_h5_fail(result->file, "cannot be flushed; is the disk full?", MDL_E_IO, err);
+    MDL_TRY(find_rows(result->file, &offset, &length, err));
+    hid_t file = result->file;
+    result->file = -1;
+    if (is_in_memory(file)) {
+        MDL_TRY(mdl_h5_save(file, result->temporary, err));
+    } else if (H5Fclose(file) < 0) {
+        mdl_h5_fail(-1, "cannot be closed; is the disk full?", MDL_E_IO, err);
+        rc = mdl_error_prefix(err, "%s", result->path);
+        goto done;
+    }
+    rc = mdl_guard_write(result->temporary, offset, length, err);
 done:
     return rc;
 }
@@ -92,12 +131,7 @@ int mdl_result_close(mdl_result_t *result, int rc, mdl_error_t *err)
 {
     if (rc == MDL_OK)
         rc = seal(result, err);
-    if (result->file >= 0 && H5Fclose(result->file) < 0 && rc == MDL_OK) {
-        mdl_h5_fail(-1, "cannot be closed; is the disk full?", MDL_E_IO, err);
-        rc = mdl_error_prefix(err, "%s", result->path);
-    }
-    if (rc == MDL_OK)
-        rc = mdl_guard_write(result->temporary, 0, 0, err);
+    mdl_h5_close(result->file);
     if (rc == MDL_OK)
         rc = mdl_lease_check(err);
     if (rc == MDL_OK)

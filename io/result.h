@@ -4,7 +4,9 @@
  * tool_version (text), configuration (text: the settings it depends on, "key=value" lines),
  * configuration_digest, inputs_digest (text), content_digest (text: XXH3-128 of every dataset and
  * attribute but itself: what its followers record as their input). The bytes of the file are
- * checked on opening, before HDF5 sees them (io/guard.h). */
+ * checked on opening, before HDF5 sees them (io/guard.h). A file may name one dataset in the
+ * attribute digested_by_row (text): its rows have digests of their own and are left out of
+ * content_digest and guard. */
 #ifndef MDL_IO_RESULT_H
 #define MDL_IO_RESULT_H
 
