@@ -4,34 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Each of the nodes 0 .. n_model + merge - 1 is joined at most once, and only after it was made. */
-static int check_tree(const double *linkage, int64_t n_model, unsigned char *joined,
-                      mdl_error_t *err)
-{
-    for (int64_t merge = 0; merge < n_model - 1; merge++) {
-        const double *row = linkage + 4 * merge;
-        for (int side = 0; side < 2; side++) {
-            double node = row[side];
-            int known = node >= 0 && node < (double)(n_model + merge) && node == floor(node);
-            if (!known || joined[(int64_t)node] || !(row[2] >= 0) || !isfinite(row[2]))
-                return mdl_fail(err, MDL_E_INPUT,
-                                "/linkage row %lld is no merge of two earlier nodes; run "
-                                "mordal-cluster again with --force",
-                                (long long)merge);
-            joined[(int64_t)node] = 1;
-        }
-    }
-    return MDL_OK;
-}
-
 int mdl_dendrogram_order(const double *linkage, int64_t n_model, int64_t *order, mdl_error_t *err)
 {
-    unsigned char *joined = NULL;
-    int64_t *stack = NULL;
-    int rc;
-    MDL_TRY(mdl_alloc(&joined, (size_t)(2 * n_model), 1, "the dendrogram", err));
-    MDL_TRY(mdl_alloc(&stack, (size_t)n_model + 1, sizeof *stack, "the dendrogram", err));
-    MDL_TRY(check_tree(linkage, n_model, joined, err));
+    int64_t *stack;
+    int rc = mdl_alloc(&stack, (size_t)n_model + 1, sizeof *stack, "the dendrogram", err);
+    if (rc != MDL_OK)
+        return rc;
     int64_t n_stacked = 0, n_leaf = 0;
     stack[n_stacked++] = 2 * n_model - 2;
     while (n_stacked > 0) {
@@ -44,10 +22,8 @@ int mdl_dendrogram_order(const double *linkage, int64_t n_model, int64_t *order,
         stack[n_stacked++] = (int64_t)row[1];
         stack[n_stacked++] = (int64_t)row[0];
     }
-done:
-    free(joined);
     free(stack);
-    return rc;
+    return MDL_OK;
 }
 
 static void draw_scale(mdl_buffer_t *page, const mdl_scale_t *at, double threshold, double y,
@@ -61,11 +37,12 @@ static void draw_scale(mdl_buffer_t *page, const mdl_scale_t *at, double thresho
     double ends[2] = {0, floor(at->high * 10) / 10};
     for (int i = 0; i < 2; i++) {
         double tick = mdl_scale_at(at, ends[i]);
-        if (fabs(tick - cut) < 18 || (i == 1 && ends[1] <= 0))
+        if (fabs(tick - cut) < 16 || (i == 1 && ends[1] <= 0))
             continue;
         snprintf(text, sizeof text, "%.3g", 1 - ends[i]);
         mdl_svg_line(page, tick, y - 4, tick, y, "axis");
-        mdl_svg_text(page, tick, y - 9, MDL_SVG_MIDDLE, 0, "small", text, 8);
+        mdl_svg_text(page, tick, y - 9, i == 1 ? MDL_SVG_START : MDL_SVG_MIDDLE, 0, "small", text,
+                     8);
     }
 }
 

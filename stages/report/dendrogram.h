@@ -6,8 +6,8 @@
 #include "report/svg.h"
 
 /* Order of the leaves from top to bottom, so that no branches cross (left child of every merge
- * first). linkage: [n_model - 1, 4] in SciPy's layout; order: [n_model], the caller's. Returns
- * MDL_E_INPUT when linkage is no tree over n_model leaves. Not collective. */
+ * first). linkage: [n_model - 1, 4] in SciPy's layout, as mdl_clusters_read checked it; order:
+ * [n_model], the caller's. Returns MDL_E_MEMORY. Not collective. */
 int mdl_dendrogram_order(const double *linkage, int64_t n_model, int64_t *order, mdl_error_t *err);
 
 /* Draws the tree with distance running from x + width (0) to x, leaf order[i] at

@@ -11,7 +11,7 @@
 enum { MAX_LABEL = 24, ROWS_A_FIGURE = 40 };
 
 static const double row_height = 22, column_width = 62, cell_width = 46, cell_height = 17,
-                    header = 46, character_width = 6.4;
+                    header = 46, character_width = 7.1;
 
 typedef struct {
     const char *name;
@@ -89,17 +89,18 @@ static double centre_of(const chart_t *chart, int k)
 
 static void draw_header(mdl_buffer_t *page, const chart_t *chart, double height)
 {
-    char text[48];
+    char text[24];
+    const char *const lines[] = {"rung", "ratio", "candidates"};
+    for (int i = 0; i < 3; i++)
+        mdl_svg_text(page, chart->left - 4, 13 + 12.5 * i, MDL_SVG_END, 0, "small", lines[i], 16);
     for (int k = 0; k < chart->n_rung; k++) {
         const mdl_rung_t *rung = &chart->rungs[k];
         double x = centre_of(chart, k);
-        snprintf(text, sizeof text, "rung %lld", (long long)rung->rung);
-        mdl_svg_text(page, x, 13, MDL_SVG_MIDDLE, 0, "strong", text, 12);
-        if (rung->n_candidate > 0) {
-            snprintf(text, sizeof text, "ratio %.3g", rung->ratio[0]);
-            mdl_svg_text(page, x, 26, MDL_SVG_MIDDLE, 0, "small", text, 16);
-        }
-        snprintf(text, sizeof text, "%lld left", (long long)rung->n_candidate);
+        snprintf(text, sizeof text, "%lld", (long long)rung->rung);
+        mdl_svg_text(page, x, 13, MDL_SVG_MIDDLE, 0, "strong", text, 8);
+        snprintf(text, sizeof text, "%.3g", rung->ratio[0]);
+        mdl_svg_text(page, x, 25.5, MDL_SVG_MIDDLE, 0, "small", text, 16);
+        snprintf(text, sizeof text, "%lld", (long long)rung->n_candidate);
         mdl_svg_text(page, x, 38, MDL_SVG_MIDDLE, 0, "small", text, 16);
         mdl_svg_line(page, x, header - 3, x, height, "grid");
     }

@@ -10,7 +10,7 @@
 
 enum { MAX_LABEL = 22, MAX_MODEL_WITH_VALUES = 14, MAX_MODEL_WITH_TITLES = 40 };
 
-static const double tree_width = 84, top = 26, character_width = 6.3, line_height = 12;
+static const double tree_width = 84, top = 26, character_width = 7.6, line_height = 12;
 
 typedef struct {
     const mdl_report_side_t *side;
@@ -120,8 +120,6 @@ static int lay_out(map_t *map, mdl_error_t *err)
 {
     int64_t n = map->n_model = map->side->similarity.n_model;
     int rc;
-    if (n < 1)
-        return mdl_fail(err, MDL_E_INPUT, "the similarity holds no models; run mordal-cka again");
     MDL_TRY(mdl_alloc(&map->order, (size_t)n, sizeof *map->order, "the heat map", err));
     for (int64_t i = 0; i < n; i++) {
         int n_character = mdl_html_n_character(map->side->similarity.models[i]);
@@ -136,7 +134,7 @@ static int lay_out(map_t *map, mdl_error_t *err)
     double grid = n <= 24 ? fmin(250, 36 * (double)n) : fmin(250 + 6 * (double)(n - 24), 720);
     map->cell = grid / (double)n;
     map->left = map->side->has_clusters ? tree_width + 2 : 8;
-    map->label_height = map->n_label_character * character_width + 14;
+    map->label_height = map->n_label_character * character_width + 16;
 done:
     return rc;
 }

@@ -11,8 +11,7 @@
 double mdl_heatmap_low(const mdl_report_side_t *side);
 
 /* Draws side (which has a similarity) as a figure; colours run from low to 1. what names the models
- * in title and caption. Returns MDL_E_INPUT for a linkage that is no tree, or MDL_E_MEMORY.
- * Not collective. */
+ * in title and caption. Returns MDL_E_MEMORY. Not collective. */
 int mdl_heatmap_draw(mdl_buffer_t *page, const mdl_report_side_t *side, double low,
                      const char *what, mdl_error_t *err);
 

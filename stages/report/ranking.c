@@ -120,14 +120,17 @@ static void draw_row(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_reg
 static void draw_table(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_regress_t *from,
                        int64_t first, int64_t end)
 {
-    mdl_buffer_add(page,
-                   "<div class=\"table\" tabindex=\"0\" role=\"group\" aria-label=\"Ranking\">"
-                   "<table>\n<thead><tr><th scope=\"col\">rank</th><th scope=\"col\">pair</th>"
-                   "<th scope=\"col\">error</th><th scope=\"col\">%.3g %% interval</th>"
-                   "<th scope=\"col\">status</th><th scope=\"col\">cluster</th>"
-                   "<th scope=\"col\">trained to</th><th scope=\"col\">training</th></tr></thead>\n"
-                   "<tbody>\n",
-                   100 * from->confidence);
+    mdl_buffer_add(
+        page,
+        "<div class=\"table\" tabindex=\"0\" role=\"group\" aria-label=\"Ranking\">"
+        "<table>\n<thead><tr><th scope=\"col\" class=\"number\">rank</th><th "
+        "scope=\"col\">pair</th>"
+        "<th scope=\"col\" class=\"number\">error</th><th scope=\"col\">%.3g %% interval</th>"
+        "<th scope=\"col\">status</th><th scope=\"col\" class=\"number\">cluster</th>"
+        "<th scope=\"col\" class=\"number\">trained to</th><th scope=\"col\" "
+        "class=\"number\">training time</th></tr></thead>\n"
+        "<tbody>\n",
+        100 * from->confidence);
     for (int64_t row = first; row < end; row++)
         draw_row(page, scale, from, row);
     mdl_buffer_add(page, "</tbody></table></div>\n");

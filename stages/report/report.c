@@ -111,8 +111,6 @@ static void draw_answer(mdl_buffer_t *page, const mdl_report_input_t *input, con
     mdl_buffer_add(page, "<p class=\"answer\">");
     if (!input->has_regress) {
         mdl_buffer_add(page, "The search isn't over: no pair is chosen yet.");
-    } else if (input->regress.choice[0] == '\0') {
-        mdl_buffer_add(page, "The search ended without a choice: no pair could be predicted.");
     } else {
         mdl_buffer_add(page, "The best pair is <strong>");
         mdl_html_text(page, "%s", input->regress.choice);

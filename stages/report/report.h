@@ -6,8 +6,8 @@
 #include "report/input.h"
 
 /* Writes the page on input into page: the answer, ranking, similarity, halving, scaling, cost,
- * provenance. A part whose files aren't there says which command makes them. Returns MDL_E_INPUT
- * when a file holds something that can't be drawn, or MDL_E_MEMORY. Not collective. */
+ * provenance. A part whose files aren't there says which command makes them. Returns MDL_E_MEMORY.
+ * Not collective. */
 int mdl_report_page(mdl_buffer_t *page, const mdl_report_input_t *input, mdl_error_t *err);
 
 #endif

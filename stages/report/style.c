@@ -25,7 +25,7 @@ const char mdl_report_style[] =
     ".plot,.table{overflow-x:auto;max-width:100%}\n"
     ".plot svg{display:block;width:100%;height:auto}\n"
     ".panels,.pair{display:grid;gap:1rem;"
-    "grid-template-columns:repeat(auto-fill,minmax(min(100%,17.5rem),1fr))}\n"
+    "grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr))}\n"
     ".pair{grid-template-columns:repeat(auto-fill,minmax(min(100%,25rem),1fr))}\n"
     ".pair figure{margin:.5rem 0}\n"
     "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;"
