@@ -5,6 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+void mdl_block_setup(void)
+{
+    openblas_set_num_threads(1);
+}
+
 static int refuse(const mdl_rows_t *rows, int64_t row, int64_t column, mdl_error_t *err)
 {
     return mdl_fail(err, MDL_E_INPUT,

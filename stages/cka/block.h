@@ -4,6 +4,10 @@
 
 #include "cka/rows.h"
 
+/* Lets BLAS use this rank's one core: the ranks are the parallelism, and with a fixed number of
+ * threads the sums have the same bits everywhere. */
+void mdl_block_setup(void);
+
 /* Reads rows [first, first + n_row) into x: [n_row, n_feat] less the reference row (n_feat values;
  * NULL takes the block's first row), and gives the largest absolute value that is left in *spread.
  * Rows that are all alike become exact zeros. Non-finite values are refused with model, row and

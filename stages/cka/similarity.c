@@ -1,5 +1,6 @@
 #include "cka/similarity.h"
 
+#include "cka/block.h"
 #include "cka/estimate.h"
 
 #include <math.h>
@@ -14,8 +15,8 @@ int64_t mdl_cka_max_feat(const mdl_cka_task_t *task)
     return largest;
 }
 
-static int check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
-                 mdl_error_t *err)
+int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
+                  mdl_error_t *err)
 {
     if (n_model < 2)
         return mdl_fail(err, MDL_E_INPUT, "CKA compares models, and there is %d; give at least two",
@@ -56,7 +57,7 @@ int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_ro
                            .hsic = hsic,
                            .power = power};
     int rc;
-    MDL_TRY(check(settings, n_model, n_sample, err));
+    MDL_TRY(mdl_cka_check(settings, n_model, n_sample, err));
     MDL_TRY(mdl_alloc(&task.exponent, (size_t)n_model, sizeof *task.exponent, "exponents", err));
     if (settings->kernel == MDL_CKA_RBF)
         MDL_TRY(mdl_alloc(&task.gamma, (size_t)n_model, sizeof *task.gamma, "bandwidths", err));
@@ -64,6 +65,7 @@ int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_ro
         hsic[pair] = 0;
     for (int a = 0; a < n_model; a++)
         power[a] = 0;
+    mdl_block_setup();
     rc = estimate(comm, &task, err);
 done:
     free(task.exponent);

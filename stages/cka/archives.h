@@ -1,0 +1,33 @@
+/* Archive files as the models of a comparison: opened, sorted by name, rows matched by sample id.
+ */
+#ifndef MDL_CKA_ARCHIVES_H
+#define MDL_CKA_ARCHIVES_H
+
+#include "cka/rows.h"
+#include "io/archive_file.h"
+
+typedef struct mdl_cka_source mdl_cka_source_t;
+
+typedef struct {
+    int n_model;
+    int64_t n_sample; /* rows that are compared */
+    mdl_cka_source_t *sources;
+    mdl_rows_t *models;       /* [n_model], in ascending order of their names */
+    const char **paths;       /* [n_model] in the same order, borrowed from the archives */
+    const char *side, *label; /* of the first model, borrowed */
+} mdl_cka_archives_t;
+
+/* Opens n archives and matches their rows: the order is that of the first model by name. Different
+ * sets of sample ids are refused with counts and an id that is missing, or, with common, reduced to
+ * those that all have. Models of other sides or labels bring a warning. Token activations
+ * (n_sample, n_token, n_feat) are averaged over their tokens when they are read. Freed with
+ * mdl_cka_archives_close, also after a failure. Not collective. Returns MDL_E_INPUT (two files of
+ * one model, different ids), or what mdl_archive_open returns. */
+int mdl_cka_archives_open(mdl_cka_archives_t *archives, const char *const *paths, int n, int common,
+                          mdl_error_t *err);
+void mdl_cka_archives_close(mdl_cka_archives_t *archives);
+
+/* Stored bytes of one row of a model. */
+double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model);
+
+#endif

@@ -1,0 +1,297 @@
+#include "cka/cka.h"
+
+#include "cka/archives.h"
+#include "cka/plan.h"
+#include "cka/similarity.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "io/clusters_file.h"
+#include "io/similarity_file.h"
+#include "mpi/agree.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const mdl_cka_options_t mdl_cka_defaults = {
+    .estimator = "minibatch", .kernel = "linear", .rows = "all", .batch = 64, .sigma = 1};
+
+#define AT(field) offsetof(mdl_cka_options_t, field)
+static const mdl_option_t table[] = {
+    {"estimator", 0, MDL_OPTION_CHOICE, "biased|unbiased|minibatch",
+     "of HSIC: over all rows at once or by batches (default minibatch)", AT(estimator)},
+    {"batch", 0, MDL_OPTION_INT, "N", "rows a batch of minibatch, at least 4 (default 64)",
+     AT(batch)},
+    {"kernel", 0, MDL_OPTION_CHOICE, "linear|rbf", "kernel of the Gram matrices (default linear)",
+     AT(kernel)},
+    {"sigma", 0, MDL_OPTION_DOUBLE, "S",
+     "RBF bandwidth in units of each model's median distance (default 1)", AT(sigma)},
+    {"rows", 0, MDL_OPTION_CHOICE, "all|common",
+     "samples that a file lacks: refuse (all, the default) or leave out (common)", AT(rows)},
+    {"output", 'o', MDL_OPTION_TEXT, "OUT.h5", "the similarity file to write", AT(output)},
+    {"side", 0, MDL_OPTION_CHOICE, "vision|language", "with --study: which models to compare",
+     AT(side)},
+};
+
+const mdl_command_t mdl_cka_command = {
+    .program = "mordal-cka",
+    .usage = "[OPTION...] -o OUT.h5 FILE.h5...\n       mordal-cka --study STUDY.yaml --side SIDE",
+    .summary = "Computes the centred kernel alignment (CKA) of every pair of models from their\n"
+               "archived activations, matching rows by sample id.",
+    .options = table,
+    .n_option = sizeof table / sizeof table[0],
+};
+
+/* One comparison: files in, similarity out. */
+typedef struct {
+    mdl_stage_t *stage;
+    mdl_cka_settings_t settings;
+    int common;
+    const char *const *paths;
+    int n_path;
+    const char *output;
+} job_t;
+
+static const char *const estimator_names[] = {"biased", "unbiased", "minibatch"};
+
+static mdl_cka_settings_t settings_of(const char *estimator, const char *kernel, int64_t batch,
+                                      double sigma)
+{
+    mdl_cka_settings_t settings = {.batch = batch, .sigma = sigma};
+    while (strcmp(estimator, estimator_names[settings.estimator]) != 0)
+        settings.estimator++;
+    settings.kernel = strcmp(kernel, "rbf") == 0 ? MDL_CKA_RBF : MDL_CKA_LINEAR;
+    return settings;
+}
+
+static char *configuration_of(const job_t *job)
+{
+    const mdl_cka_settings_t *s = &job->settings;
+    char batch[40] = "", sigma[40] = "";
+    if (s->estimator == MDL_CKA_MINIBATCH)
+        snprintf(batch, sizeof batch, "batch=%lld\n", (long long)s->batch);
+    if (s->kernel == MDL_CKA_RBF)
+        snprintf(sigma, sizeof sigma, "sigma=%.17g\n", s->sigma);
+    return mdl_text("estimator=%s\n%skernel=%s\n%srows=%s\n", estimator_names[s->estimator], batch,
+                    s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
+                    job->common ? "common" : "all");
+}
+
+/* Biased CKA of independent white data is 1 / sqrt((1 + n/d1) (1 + n/d2)), near 1 for n << d. */
+static void warn_of_bias(const job_t *job, const mdl_cka_archives_t *archives)
+{
+    double n = (double)archives->n_sample, widest = 0, second = 0;
+    for (int a = 0; a < archives->n_model; a++) {
+        double d = (double)archives->models[a].n_feat;
+        second = d > widest ? widest : fmax(second, d);
+        widest = fmax(widest, d);
+    }
+    if (job->settings.estimator == MDL_CKA_BIASED && n < 4 * widest)
+        mdl_log(MDL_LOG_WARN,
+                "biased CKA of %.0f samples with up to %.0f features: independent noise would "
+                "already give %.2f; --estimator unbiased or minibatch doesn't have this bias",
+                n, widest, 1 / sqrt((1 + n / widest) * (1 + n / second)));
+}
+
+static void log_outcome(const job_t *job, const mdl_similarity_t *s)
+{
+    int64_t low[2] = {1, 0}, high[2] = {1, 0}, n = s->n_model;
+    for (int64_t i = 1; i < n; i++) {
+        for (int64_t j = 0; j < i; j++) {
+            double value = s->similarity[i * n + j];
+            if (value < s->similarity[low[0] * n + low[1]])
+                low[0] = i, low[1] = j;
+            if (value > s->similarity[high[0] * n + high[1]])
+                high[0] = i, high[1] = j;
+        }
+    }
+    mdl_log(MDL_LOG_INFO, "%s: similarity from %.4f (%s, %s) to %.4f (%s, %s)", job->output,
+            s->similarity[low[0] * n + low[1]], s->models[low[1]], s->models[low[0]],
+            s->similarity[high[0] * n + high[1]], s->models[high[1]], s->models[high[0]]);
+}
+
+/* On rank 0: *current and, when there is something to do, a log line why. */
+static int ask_current(const job_t *job, mdl_provenance_t *provenance,
+                       const mdl_cka_archives_t *archives, int *current, mdl_error_t *err)
+{
+    char why[256];
+    int rc = mdl_result_inputs_digest(archives->paths, archives->n_model, provenance->inputs_digest,
+                                      err);
+    *current = 0;
+    if (rc != MDL_OK || job->stage->force || job->stage->dry_run)
+        return rc;
+    *current = mdl_result_is_current(job->output, provenance, why);
+    if (*current)
+        mdl_log(MDL_LOG_INFO, "up to date: %s", job->output);
+    else if (access(job->output, F_OK) == 0)
+        mdl_log(MDL_LOG_INFO, "running again for %s: %s", job->output, why);
+    return MDL_OK;
+}
+
+static int compute(const job_t *job, const mdl_provenance_t *provenance,
+                   const mdl_cka_archives_t *archives, mdl_error_t *err)
+{
+    mdl_stage_t *stage = job->stage;
+    int n = archives->n_model;
+    mdl_similarity_t s = {.n_model = n,
+                          .n_sample = archives->n_sample,
+                          .side = (char *)archives->side,
+                          .label = (char *)archives->label};
+    mdl_cka_plan_t plan = mdl_cka_plan(&job->settings, archives);
+    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %.0f %s on %d %s", n,
+            (long long)archives->n_sample, estimator_names[job->settings.estimator], plan.n_item,
+            plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
+    warn_of_bias(job, archives);
+    int rc = mdl_alloc(&s.similarity, (size_t)n * (size_t)n, sizeof(double), "similarities", err);
+    if (rc == MDL_OK)
+        rc = mdl_alloc(&s.models, (size_t)n, sizeof *s.models, "names", err);
+    MDL_TRY(mdl_agree(stage->comm, rc, err));
+    for (int a = 0; a < n; a++)
+        s.models[a] = (char *)archives->models[a].model;
+    MDL_TRY(mdl_cka_similarity(stage->comm, &job->settings, archives->models, n, archives->n_sample,
+                               s.similarity, err));
+    MDL_TRY(mdl_on_root(stage->comm, stage->rank,
+                        mdl_similarity_write(job->output, provenance, &s, err), err));
+    log_outcome(job, &s);
+done:
+    free(s.models);
+    free(s.similarity);
+    return rc;
+}
+
+static int compare(const job_t *job, mdl_error_t *err)
+{
+    mdl_stage_t *stage = job->stage;
+    mdl_cka_archives_t archives;
+    char *configuration = configuration_of(job);
+    mdl_provenance_t provenance = {.schema = MDL_SIMILARITY_SCHEMA,
+                                   .version = MDL_SIMILARITY_VERSION,
+                                   .configuration = configuration};
+    int current = 0;
+    int rc = mdl_cka_archives_open(&archives, job->paths, job->n_path, job->common, err);
+    if (rc == MDL_OK && configuration == NULL)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the settings' text");
+    if (rc == MDL_OK)
+        rc = mdl_cka_check(&job->settings, archives.n_model, archives.n_sample, err);
+    if (rc == MDL_OK && stage->rank == 0)
+        rc = ask_current(job, &provenance, &archives, &current, err);
+    MDL_TRY(mdl_agree(stage->comm, rc, err));
+    MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
+    if (stage->dry_run && stage->rank == 0) {
+        mdl_cka_plan_t plan = mdl_cka_plan(&job->settings, &archives);
+        mdl_cka_plan_print(&plan, &archives, stage->n_rank, job->output);
+    }
+    if (!stage->dry_run && !current)
+        rc = compute(job, &provenance, &archives, err);
+done:
+    mdl_cka_archives_close(&archives);
+    free(configuration);
+    return rc;
+}
+
+/* A plan can be made before the archives are there; it then says what it waits for. */
+static int lacks_inputs(const job_t *job)
+{
+    int missing = 0;
+    for (int i = 0; i < job->n_path && !missing; i++) {
+        missing = access(job->paths[i], F_OK) != 0;
+        if (missing && job->stage->rank == 0)
+            printf("%s: %d models, waits for %s (mordal-archive)\n", job->output, job->n_path,
+                   job->paths[i]);
+    }
+    MPI_Bcast(&missing, 1, MPI_INT, 0, job->stage->comm);
+    return missing;
+}
+
+/* Compares the n models whose archives are named by path_of(study, medoid, model). */
+static int compare_of_study(job_t *job, const mdl_study_t *study, const char *medoid,
+                            mdl_error_t *err)
+{
+    int n = (int)(medoid == NULL ? study->zoo.n_vision : study->zoo.n_language);
+    char **paths = NULL;
+    char *output = medoid == NULL ? mdl_study_path(study, "cka/vision.h5")
+                                  : mdl_study_path(study, "cka/language-%s.h5", medoid);
+    int rc = mdl_alloc(&paths, (size_t)n, sizeof *paths, "paths", err);
+    int complete = rc == MDL_OK && output != NULL;
+    for (int i = 0; complete && i < n; i++) {
+        paths[i] = medoid == NULL
+                       ? mdl_study_path(study, "archive/vision/%s.h5", study->zoo.vision[i].name)
+                       : mdl_study_path(study, "archive/language/%s/%s.h5", medoid,
+                                        study->zoo.language[i].name);
+        complete = paths[i] != NULL;
+    }
+    if (rc == MDL_OK && !complete)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the paths of the study");
+    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    job->paths = (const char *const *)paths;
+    job->n_path = n;
+    job->output = output;
+    if (!job->stage->dry_run || !lacks_inputs(job))
+        rc = compare(job, err);
+done:
+    for (int i = 0; paths != NULL && i < n; i++)
+        free(paths[i]);
+    free(paths);
+    free(output);
+    return rc;
+}
+
+/* The language models once for each vision medoid. */
+static int compare_languages(job_t *job, const mdl_study_t *study, mdl_error_t *err)
+{
+    mdl_clusters_t vision = {0};
+    char *path = mdl_study_path(study, "clusters/vision.h5");
+    int rc = path == NULL ? mdl_fail(err, MDL_E_MEMORY, "out of memory for a path") : MDL_OK;
+    int waits = job->stage->dry_run && path != NULL && access(path, F_OK) != 0;
+    MPI_Bcast(&waits, 1, MPI_INT, 0, job->stage->comm);
+    if (waits && job->stage->rank == 0)
+        printf("cka of the language side: waits for %s (mordal-cluster)\n", path);
+    if (rc == MDL_OK && !waits)
+        rc = mdl_clusters_read(path, &vision, err);
+    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    for (int64_t k = 0; k < vision.n_cluster; k++)
+        MDL_TRY(compare_of_study(job, study, vision.models[vision.medoid[k]], err));
+done:
+    mdl_clusters_free(&vision);
+    free(path);
+    return rc;
+}
+
+static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_t *err)
+{
+    mdl_study_t *study = NULL;
+    job_t job = {.stage = stage, .common = strcmp(options->rows, "common") == 0};
+    int rc;
+    if (options->side == NULL || options->output != NULL || stage->n_argument > 0)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "with --study, give --side vision or --side language and neither -o nor "
+                        "files: the study knows them");
+    MDL_TRY(mdl_stage_open_study(stage, &study));
+    job.settings = settings_of(study->similarity.estimator, study->similarity.kernel,
+                               study->similarity.batch, options->sigma);
+    rc = strcmp(options->side, "vision") == 0 ? compare_of_study(&job, study, NULL, err)
+                                              : compare_languages(&job, study, err);
+done:
+    mdl_study_free(study);
+    return rc;
+}
+
+int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_t *err)
+{
+    if (stage->study_path != NULL)
+        return run_study(stage, options, err);
+    if (options->output == NULL)
+        return mdl_fail(err, MDL_E_USAGE, "no output: give -o OUT.h5 (or --study STUDY.yaml)");
+    if (stage->n_argument == 0)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "no input: give the archive files of at least two models");
+    job_t job = {.stage = stage,
+                 .settings = settings_of(options->estimator, options->kernel, options->batch,
+                                         options->sigma),
+                 .common = strcmp(options->rows, "common") == 0,
+                 .paths = (const char *const *)stage->arguments,
+                 .n_path = stage->n_argument,
+                 .output = options->output};
+    return compare(&job, err);
+}
