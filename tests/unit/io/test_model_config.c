@@ -1,0 +1,164 @@
+#include "io/model_config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const path = "config.json";
+
+/* A good file is the base with some keys replaced (doubled keys are refused, so the base leaves
+ * out what the case gives). */
+#define SIZES                                                                                      \
+    "\"vocab_size\":97,\"hidden_size\":48,\"intermediate_size\":112,\"num_hidden_layers\":3,"      \
+    "\"num_attention_heads\":4,"
+#define FAMILY "\"model_type\":\"llama\",\"hidden_act\":\"silu\","
+#define GOOD   FAMILY SIZES
+
+static int read_text(const char *text, mdl_model_config_t *config, mdl_error_t *err)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+    return mdl_model_config_read(path, config, err);
+}
+
+static void read_good(const char *text, mdl_model_config_t *config)
+{
+    mdl_error_t err;
+    if (read_text(text, config, &err) != MDL_OK)
+        fail_msg("%s", err.text);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    mdl_model_config_t config;
+    read_good("{" GOOD "\"head_dim\":null}", &config);
+    assert_string_equal(config.model_type, "llama");
+    assert_int_equal(config.n_kv_head, 4);
+    assert_int_equal(config.n_head_feat, 12);
+    assert_int_equal(config.n_max_position, 2048);
+    assert_int_equal(config.tied_head, 0);
+    assert_int_equal(config.bos_id, -1);
+    assert_true(config.norm_eps == 1e-6 && config.rope.theta == 10000.0);
+    assert_int_equal(config.rope.type, MDL_ROPE_DEFAULT);
+    /* embedding, head, final norm, three blocks of two norms, four square and three MLP weights */
+    assert_int_equal(mdl_model_config_n_weight(&config),
+                     2 * 97 * 48 + 48 + 3 * (2 * 48 + 4 * 48 * 48 + 3 * 48 * 112));
+}
+
+/* Both places where checkpoints of different years keep the rotary settings. */
+static void rope_places(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{" GOOD "\"rope_theta\":500000.0,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,"
+        "\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":32}}",
+        "{" GOOD "\"rope_parameters\":{\"rope_theta\":500000.0,\"rope_type\":\"llama3\","
+        "\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+        "\"original_max_position_embeddings\":32}}",
+        "{" GOOD "\"rope_theta\":500000,\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8.0,"
+        "\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+        "\"original_max_position_embeddings\":32}}"};
+    for (int i = 0; i < 3; i++) {
+        mdl_model_config_t config;
+        read_good(texts[i], &config);
+        assert_int_equal(config.rope.type, MDL_ROPE_LLAMA3);
+        assert_true(config.rope.theta == 500000.0 && config.rope.factor == 8.0);
+        assert_true(config.rope.n_original_position == 32.0);
+    }
+}
+
+static void token_ids(void **state)
+{
+    (void)state;
+    mdl_model_config_t config;
+    read_good("{" GOOD "\"bos_token_id\":1,\"eos_token_id\":[5,6],\"tie_word_embeddings\":true}",
+              &config);
+    assert_int_equal(config.bos_id, 1);
+    assert_int_equal(config.eos_id, 5);
+    assert_int_equal(config.tied_head, 1);
+}
+
+static const struct {
+    const char *text;
+    const char *message; /* part of the error's sentence */
+} refused[] = {
+    {"", "JSON"},
+    {"not JSON", "JSON"},
+    {"[]", "JSON object"},
+    {"{" GOOD "\"vocab_size\":97}", "duplicate"},
+    {"{" SIZES "\"hidden_act\":\"silu\"}", "model_type"},
+    {"{" SIZES "\"model_type\":\"mistral\"}", "mistral"},
+    {"{" SIZES "\"model_type\":7}", "model_type"},
+    {"{" SIZES "\"model_type\":\"llama\",\"hidden_act\":\"gelu\"}", "gelu"},
+    {"{" GOOD "\"attention_bias\":true}", "attention_bias"},
+    {"{" GOOD "\"mlp_bias\":true}", "mlp_bias"},
+    {"{" GOOD "\"mlp_bias\":\"yes\"}", "mlp_bias"},
+    {"{" FAMILY "\"vocab_size\":97}", "hidden_size"},
+    {"{" GOOD "\"num_key_value_heads\":0}", "num_key_value_heads"},
+    {"{" GOOD "\"num_key_value_heads\":3}", "divide"},
+    {"{" GOOD "\"num_key_value_heads\":\"4\"}", "num_key_value_heads"},
+    {"{" GOOD "\"num_key_value_heads\":2.5}", "num_key_value_heads"},
+    {"{" GOOD "\"num_key_value_heads\":-4}", "num_key_value_heads"},
+    {"{" GOOD "\"head_dim\":13}", "odd"},
+    {"{" GOOD "\"head_dim\":100000}", "head_dim"},
+    {"{" GOOD "\"max_position_embeddings\":99999999999}", "max_position_embeddings"},
+    {"{" FAMILY "\"vocab_size\":97,\"hidden_size\":47,\"intermediate_size\":112,"
+     "\"num_hidden_layers\":3,\"num_attention_heads\":4}",
+     "hidden_size"},
+    {"{" FAMILY "\"vocab_size\":9223372036854775807,\"hidden_size\":48,\"intermediate_size\":112,"
+     "\"num_hidden_layers\":3,\"num_attention_heads\":4}",
+     "vocab_size"},
+    {"{" GOOD "\"rms_norm_eps\":0}", "rms_norm_eps"},
+    {"{" GOOD "\"rms_norm_eps\":\"small\"}", "rms_norm_eps"},
+    {"{" GOOD "\"rope_theta\":-1}", "rope_theta"},
+    {"{" GOOD "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}", "yarn"},
+    {"{" GOOD "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "linear"},
+    {"{" GOOD "\"rope_scaling\":{\"factor\":2}}", "rope_type"},
+    {"{" GOOD "\"rope_parameters\":{\"rope_theta\":1e4,\"partial_rotary_factor\":0.5}}",
+     "partial_rotary_factor"},
+    {"{" GOOD "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "low_freq_factor"},
+    {"{" GOOD "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
+     "\"high_freq_factor\":1}}",
+     "high_freq_factor"},
+    {"{" GOOD "\"eos_token_id\":97}", "eos_token_id"},
+    {"{" GOOD "\"bos_token_id\":\"<s>\"}", "bos_token_id"},
+    {"{" GOOD "\"tie_word_embeddings\":1}", "tie_word_embeddings"},
+};
+
+static void refused_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        mdl_error_t err = {0};
+        mdl_model_config_t config;
+        int rc = read_text(refused[i].text, &config, &err);
+        if (rc != MDL_E_INPUT || strstr(err.text, refused[i].message) == NULL)
+            fail_msg("%s: returned %d, \"%s\"", refused[i].text, rc, err.text);
+    }
+}
+
+static void missing_file(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_model_config_t config;
+    assert_int_equal(mdl_model_config_read("no-such.json", &config, &err), MDL_E_MISSING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),     cmocka_unit_test(rope_places),
+        cmocka_unit_test(token_ids),    cmocka_unit_test(refused_files),
+        cmocka_unit_test(missing_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

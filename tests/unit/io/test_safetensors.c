@@ -1,0 +1,251 @@
+#include "io/safetensors.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const path = "test.safetensors";
+
+/* Writes length, header and n_data bytes; the claimed length is the true one plus lie. */
+static void write_file(const char *header, long long lie, const void *data, size_t n_data)
+{
+    unsigned long long length = strlen(header) + (unsigned long long)lie;
+    unsigned char prefix[8];
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    for (int i = 0; i < 8; i++)
+        prefix[i] = (unsigned char)(length >> (8 * i));
+    assert_int_equal(fwrite(prefix, 1, 8, file), 8);
+    assert_int_equal(fwrite(header, 1, strlen(header), file), strlen(header));
+    assert_int_equal(fwrite(data, 1, n_data, file), n_data);
+    assert_int_equal(fclose(file), 0);
+}
+
+static mdl_safetensors_t *open_good(void)
+{
+    mdl_error_t err;
+    mdl_safetensors_t *file;
+    if (mdl_safetensors_open(path, &file, &err) != MDL_OK)
+        fail_msg("%s", err.text);
+    return file;
+}
+
+#define TENSOR(dtype, shape, begin, end)                                                           \
+    "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end "]}"
+
+/* One defect each; the data are 16 bytes. */
+static const struct {
+    const char *what;
+    const char *header;
+    long long lie;       /* added to the header's length */
+    const char *message; /* part of the error's sentence */
+} hostile[] = {
+    {"header longer than the file", "{}", 1000, "truncated"},
+    {"header length that overflows", "{}", -3, "truncated"},
+    {"header length with the sign bit", "{}", (long long)1 << 62, "truncated"},
+    {"empty header", "", 0, "truncated"},
+    {"no JSON", "nonsense", 0, "JSON"},
+    {"cut JSON", "{\"a\":" TENSOR("F32", "[4]", 0, 16), 0, "JSON"},
+    {"bytes after the JSON", "{}x", 0, "JSON"},
+    {"JSON array", "[1, 2]", 0, "JSON object"},
+    {"no such dtype", "{\"a\":" TENSOR("F8_E4M3", "[16]", 0, 16) "}", 0, "F8_E4M3"},
+    {"dtype is a number", "{\"a\":{\"dtype\":1,\"shape\":[4],\"data_offsets\":[0,16]}}", 0,
+     "dtype"},
+    {"no dtype", "{\"a\":{\"shape\":[4],\"data_offsets\":[0,16]}}", 0, "dtype"},
+    {"entry is a number", "{\"a\":3}", 0, "describes no tensor"},
+    {"entry without a name", "{\"\":" TENSOR("F32", "[4]", 0, 16) "}", 0, "describes no tensor"},
+    {"no shape", "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,16]}}", 0, "shape"},
+    {"shape is text", "{\"a\":" TENSOR("F32", "\"4\"", 0, 16) "}", 0, "shape"},
+    {"negative shape", "{\"a\":" TENSOR("F32", "[-4]", 0, 16) "}", 0, "dimension"},
+    {"two negative shapes", "{\"a\":" TENSOR("F32", "[-2,-2]", 0, 16) "}", 0, "dimension"},
+    {"fractional shape", "{\"a\":" TENSOR("F32", "[4.0]", 0, 16) "}", 0, "dimension"},
+    {"nine dimensions", "{\"a\":" TENSOR("F32", "[1,1,1,1,1,1,1,1,4]", 0, 16) "}", 0, "shape"},
+    {"shape that overflows", "{\"a\":" TENSOR("F32", "[4294967296,4294967297]", 0, 16) "}", 0,
+     "too large"},
+    {"size that overflows", "{\"a\":" TENSOR("F64", "[2305843009213693954]", 0, 16) "}", 0,
+     "too large"},
+    {"number beyond 64 bits", "{\"a\":" TENSOR("F32", "[99999999999999999999]", 0, 16) "}", 0,
+     "JSON"},
+    {"no offsets", "{\"a\":{\"dtype\":\"F32\",\"shape\":[4]}}", 0, "outside"},
+    {"three offsets", "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16,16]}}", 0,
+     "outside"},
+    {"negative offset", "{\"a\":" TENSOR("F32", "[4]", -16, 0) "}", 0, "outside"},
+    {"offsets exchanged", "{\"a\":" TENSOR("F32", "[4]", 16, 0) "}", 0, "outside"},
+    {"data beyond the end", "{\"a\":" TENSOR("F32", "[8]", 0, 32) "}", 0, "outside"},
+    {"size and shape differ", "{\"a\":" TENSOR("F32", "[3]", 0, 16) "}", 0, "need 12"},
+    {"size and dtype differ", "{\"a\":" TENSOR("F16", "[4]", 0, 16) "}", 0, "need 8"},
+    {"overlap", "{\"a\":" TENSOR("F32", "[3]", 0, 12) ",\"b\":" TENSOR("F32", "[2]", 8, 16) "}", 0,
+     "overlaps"},
+    {"same place twice",
+     "{\"a\":" TENSOR("F32", "[4]", 0, 16) ",\"b\":" TENSOR("F32", "[4]", 0, 16) "}", 0,
+     "overlaps"},
+    {"gap", "{\"a\":" TENSOR("F32", "[1]", 0, 4) ",\"b\":" TENSOR("F32", "[2]", 8, 16) "}", 0,
+     "gap"},
+    {"gap at the start", "{\"a\":" TENSOR("F32", "[2]", 8, 16) "}", 0, "gap"},
+    {"bytes that belong to none", "{\"a\":" TENSOR("F32", "[3]", 0, 12) "}", 0, "belong to none"},
+    {"the same name twice",
+     "{\"a\":" TENSOR("F32", "[2]", 0, 8) ",\"a\":" TENSOR("F32", "[2]", 8, 16) "}", 0, "JSON"},
+};
+
+static void hostile_headers(void **state)
+{
+    (void)state;
+    char data[16] = {0};
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        mdl_error_t err = {0};
+        mdl_safetensors_t *file;
+        write_file(hostile[i].header, hostile[i].lie, data, sizeof data);
+        int rc = mdl_safetensors_open(path, &file, &err);
+        if (rc != MDL_E_INPUT || file != NULL || strstr(err.text, hostile[i].message) == NULL)
+            fail_msg("%s: returned %d, \"%s\"", hostile[i].what, rc, err.text);
+    }
+}
+
+/* Whatever byte of a good file is changed or cut off: an error or a file, never a crash. */
+static void every_flipped_bit_and_truncation(void **state)
+{
+    (void)state;
+    const char *header =
+        "{\"a\":" TENSOR("F32", "[2]", 0, 8) ",\"b\":" TENSOR("F16", "[2,2]", 8, 16) "}";
+    char bytes[512], data[16] = {0};
+    write_file(header, 0, data, sizeof data);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    for (size_t at = 0; at < n * 9; at++) {
+        size_t n_kept = at < n ? at : n, bit = at < n ? 0 : at - n;
+        mdl_safetensors_t *opened;
+        file = fopen(path, "wb");
+        assert_non_null(file);
+        if (at >= n)
+            bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
+        fwrite(bytes, 1, n_kept, file);
+        fclose(file);
+        if (at >= n)
+            bytes[bit / 8] = (char)(bytes[bit / 8] ^ 1 << bit % 8);
+        int rc = mdl_safetensors_open(path, &opened, NULL);
+        assert_true(at >= n || rc == MDL_E_INPUT);
+        mdl_safetensors_close(opened);
+    }
+}
+
+static void missing_file_and_folder(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_safetensors_t *file;
+    assert_int_equal(mdl_safetensors_open("no-such-file", &file, &err), MDL_E_MISSING);
+    assert_null(file);
+    assert_int_equal(mdl_safetensors_open(".", &file, &err), MDL_E_INPUT);
+}
+
+/* The same numbers in every float type, at places that no type is aligned to. */
+static void conversions(void **state)
+{
+    (void)state;
+    const char *header = "{\"__metadata__\":{\"format\":\"pt\"},\"pad\":" TENSOR(
+        "U8", "[1]",
+        0, 1) ",\"f16\":" TENSOR("F16", "[5]", 1,
+                                 11) ",\"bf16\":" TENSOR("BF16", "[3]", 11,
+                                                         17) ",\"f32\":" TENSOR("F32", "[1,3]", 17,
+                                                                                29) ",\"f64\""
+                                                                                    ":" TENSOR("F6"
+                                                                                               "4",
+                                                                                               "[]",
+                                                                                               29,
+                                                                                               37) "}";
+    const unsigned short f16[5] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000};
+    const unsigned short bf16[3] = {0x3f80, 0xc000, 0x3eab};
+    const float f32[3] = {1, -2, 0.1f};
+    const double f64 = 0.1;
+    char data[37] = {7};
+    memcpy(data + 1, f16, 10);
+    memcpy(data + 11, bf16, 6);
+    memcpy(data + 17, f32, 12);
+    memcpy(data + 29, &f64, 8);
+    write_file(header, 0, data, sizeof data);
+    mdl_error_t err;
+    mdl_safetensors_t *file = open_good();
+    float out[5];
+    int64_t five = 5, three = 3, pair[2] = {1, 3};
+    assert_int_equal(mdl_safetensors_count(file), 5);
+    assert_string_equal(mdl_safetensors_at(file, 0)->name, "bf16");
+    assert_string_equal(mdl_safetensors_at(file, 4)->name, "pad");
+    assert_int_equal(mdl_safetensors_read_float(file, "f16", 1, &five, out, &err), MDL_OK);
+    assert_true(out[0] == 1 && out[1] == -2 && out[2] == 0x1p-24f && out[3] == 65504.0f);
+    assert_true(out[4] == 0 && signbit(out[4]));
+    assert_int_equal(mdl_safetensors_read_float(file, "bf16", 1, &three, out, &err), MDL_OK);
+    assert_true(out[0] == 1 && out[1] == -2 && out[2] == 0x1.56p-2f);
+    assert_int_equal(mdl_safetensors_read_float(file, "f32", 2, pair, out, &err), MDL_OK);
+    assert_true(out[0] == 1 && out[1] == -2 && out[2] == 0.1f);
+    assert_int_equal(mdl_safetensors_read_float(file, "f64", 0, NULL, out, &err), MDL_OK);
+    assert_true(out[0] == 0.1f);
+
+    assert_int_equal(mdl_safetensors_read_float(file, "f32", 1, &three, out, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "(1, 3) where (3)"));
+    assert_int_equal(mdl_safetensors_read_float(file, "pad", 0, NULL, out, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_safetensors_read_float(file, "absent", 0, NULL, out, &err), MDL_E_INPUT);
+    mdl_safetensors_close(file);
+}
+
+static void refused_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype, *shape;
+        unsigned long long bits;
+    } cases[] = {{"F64", "[1]", 0x7ff8000000000000}, /* NaN */
+                 {"F64", "[1]", 0x7e37e43c8800759c}, /* 1e300 */
+                 {"F32", "[2]", 0x7f800000},         /* Inf, then 0 */
+                 {"F32", "[2]", 0xffc0000000000000}, /* 0, then NaN */
+                 {"F16", "[4]", 0x7c00},             /* Inf */
+                 {"BF16", "[4]", 0xff80}};           /* -Inf */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char header[256];
+        mdl_error_t err;
+        float out[4];
+        snprintf(header, sizeof header,
+                 "{\"w\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,8]}}", cases[i].dtype,
+                 cases[i].shape);
+        write_file(header, 0, &cases[i].bits, 8);
+        mdl_safetensors_t *file = open_good();
+        const mdl_tensor_t *tensor = mdl_safetensors_find(file, "w");
+        assert_int_equal(mdl_safetensors_read_float(file, "w", 1, tensor->dims, out, &err),
+                         MDL_E_INPUT);
+        assert_non_null(strstr(err.text, "tensor w"));
+        assert_non_null(strstr(err.text, "not finite"));
+        mdl_safetensors_close(file);
+    }
+}
+
+static void empty_tensors(void **state)
+{
+    (void)state;
+    write_file("{\"b\":" TENSOR("F32", "[1]", 0, 4) ",\"a\":" TENSOR(
+                   "F32", "[0,7]", 0, 0) ",\"c\":" TENSOR("F32", "[0]", 4, 4) "}",
+               0, "\0\0\0", 4);
+    mdl_safetensors_t *file = open_good();
+    assert_int_equal(mdl_safetensors_find(file, "a")->n_value, 0);
+    assert_int_equal(mdl_safetensors_count(file), 3);
+    mdl_safetensors_close(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hostile_headers),
+        cmocka_unit_test(every_flipped_bit_and_truncation),
+        cmocka_unit_test(missing_file_and_folder),
+        cmocka_unit_test(conversions),
+        cmocka_unit_test(refused_values),
+        cmocka_unit_test(empty_tensors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

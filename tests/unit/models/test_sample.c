@@ -1,0 +1,288 @@
+/* The passes of one sample: greedy answers, where visual tokens go, what is refused. */
+#include "models/sample.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_VISION_FEAT = 7, MAX_LENGTH = 64, MAX_NEW = 20, N_VOCAB = 97, D = 48 };
+
+typedef struct {
+    mdl_decoder_t *decoder;
+    mdl_adapter_t *adapter;
+    mdl_workspace_t *ws;
+} model_t;
+
+static const float feature[2 * N_VISION_FEAT] = {0.3f,  -1, 0.7f, 2, -0.2f, 0.1f, 1,
+                                                 -0.5f, 1,  0,    3, 0.4f,  -2,   1};
+
+static void check(int rc, const mdl_error_t *err)
+{
+    if (rc != MDL_OK)
+        fail_msg("%s", err->text);
+}
+
+static model_t open_model(const char *name)
+{
+    mdl_error_t err;
+    model_t model;
+    char path[512];
+    mdl_adapter_options_t options = {.rank = 2, .alpha = 4};
+    snprintf(path, sizeof path, "%s/tests/reference/parity/%s", MORDAL_SOURCE_DIR, name);
+    check(mdl_linear_targets("q_proj,v_proj,up_proj", &options.targets, &err), &err);
+    check(mdl_decoder_load(path, &model.decoder, &err), &err);
+    check(mdl_adapter_new(mdl_decoder_config(model.decoder), N_VISION_FEAT, &options, 3,
+                          &model.adapter, &err),
+          &err);
+    for (int64_t i = 0; i < model.adapter->n_param; i++)
+        model.adapter->param[i] += 0.05f * sinf((float)i); /* B away from zero */
+    check(mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, &model.ws, &err), &err);
+    return model;
+}
+
+static void close_model(model_t *model)
+{
+    mdl_workspace_free(model->ws);
+    mdl_adapter_free(model->adapter);
+    mdl_decoder_free(model->decoder);
+}
+
+/* Greedy by computing the whole sequence again for every token. */
+static void greedy_again(mdl_workspace_t *ws, const mdl_sample_t *prompt, int32_t *out)
+{
+    mdl_error_t err;
+    int32_t token[MAX_LENGTH];
+    float *logits = malloc(sizeof(float) * MAX_LENGTH * N_VOCAB);
+    mdl_sample_t sample = *prompt;
+    assert_non_null(logits);
+    memcpy(token, prompt->token, (size_t)prompt->n_token * sizeof *token);
+    sample.token = token;
+    for (int i = 0; i < MAX_NEW; i++) {
+        check(mdl_sample_logits(ws, &sample, logits, &err), &err);
+        const float *last = logits + (sample.n_token + sample.n_visual - 1) * N_VOCAB;
+        int32_t best = 0;
+        for (int32_t k = 1; k < N_VOCAB; k++)
+            best = last[k] > last[best] ? k : best;
+        out[i] = token[sample.n_token++] = best;
+    }
+    free(logits);
+}
+
+static void greedy_equals_full_computation(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama-2", "llama-3", "llama-3.1"};
+    const int32_t token[6] = {1, 17, 44, 90, 3, 60};
+    for (int m = 0; m < 3; m++) {
+        model_t model = open_model(names[m]);
+        for (int64_t visual_at = 0; visual_at <= 6; visual_at += 3) {
+            mdl_error_t err;
+            int32_t cached[MAX_NEW], full[MAX_NEW];
+            int64_t n_out;
+            mdl_sample_t sample = {6, token, NULL, visual_at, 2, feature};
+            check(mdl_sample_greedy(model.ws, &sample, MAX_NEW, -1, cached, &n_out, &err), &err);
+            assert_int_equal(n_out, MAX_NEW);
+            greedy_again(model.ws, &sample, full);
+            assert_memory_equal(cached, full, sizeof full);
+
+            check(mdl_sample_greedy(model.ws, &sample, MAX_NEW, full[4], cached, &n_out, &err),
+                  &err);
+            int64_t n_before = 0;
+            while (full[n_before] != full[4])
+                n_before++;
+            assert_int_equal(n_out, n_before); /* stops at its first place, without it */
+            check(mdl_sample_greedy(model.ws, &sample, 0, -1, cached, &n_out, &err), &err);
+            assert_int_equal(n_out, 0);
+        }
+        close_model(&model);
+    }
+}
+
+/* The loss is the sum of -log softmax over the rows of mdl_sample_logits before scored tokens. */
+static void loss_follows_from_logits(void **state)
+{
+    (void)state;
+    enum { N = 45 };
+    model_t model = open_model("llama-3");
+    int32_t token[N];
+    uint8_t scored[N];
+    float *logits = malloc(sizeof(float) * MAX_LENGTH * N_VOCAB);
+    assert_non_null(logits);
+    for (int i = 0; i < N; i++) {
+        token[i] = i * 31 % N_VOCAB;
+        scored[i] = i > 2 && i != 20 && i < 43; /* more than are held at once */
+    }
+    for (int64_t visual_at = 0; visual_at <= 24; visual_at += 12) {
+        mdl_error_t err;
+        mdl_sample_t sample = {N, token, scored, visual_at, 2, feature};
+        double loss, expected = 0;
+        check(mdl_sample_logits(model.ws, &sample, logits, &err), &err);
+        for (int64_t i = 0; i < N; i++) {
+            const float *row = logits + (i < visual_at ? i - 1 : i + 1) * N_VOCAB;
+            double sum = 0;
+            for (int k = 0; k < N_VOCAB && scored[i]; k++)
+                sum += exp((double)row[k]);
+            expected += scored[i] ? log(sum) - (double)row[token[i]] : 0;
+        }
+        check(mdl_sample_loss(model.ws, &sample, &loss, &err), &err);
+        assert_true(fabs(loss - expected) < 1e-5 * expected);
+    }
+    free(logits);
+    close_model(&model);
+}
+
+/* Central differences of the loss along random directions of all parameters. */
+static void gradient_by_differences(void **state)
+{
+    (void)state;
+    model_t model = open_model("llama-3.1");
+    mdl_error_t err;
+    const int32_t token[7] = {1, 17, 44, 90, 3, 60, 2};
+    const uint8_t scored[7] = {0, 1, 0, 1, 1, 0, 0}; /* before and after the visual tokens */
+    mdl_sample_t sample = {7, token, scored, 3, 2, feature};
+    double loss, above, below;
+    float *param = model.adapter->param, *grad = model.adapter->grad;
+    check(mdl_sample_gradient(model.ws, &sample, 0.5, &loss, &err), &err);
+    for (int trial = 0; trial < 5; trial++) {
+        double slope = 0;
+        for (int64_t i = 0; i < model.adapter->n_param; i++) {
+            float direction = sinf((float)(i * (trial + 1)) + (float)trial);
+            slope += 2 * (double)grad[i] * (double)direction; /* undo the scale of 0.5 */
+            param[i] += 1e-3f * direction;
+        }
+        check(mdl_sample_loss(model.ws, &sample, &above, &err), &err);
+        for (int64_t i = 0; i < model.adapter->n_param; i++)
+            param[i] -= 2e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
+        check(mdl_sample_loss(model.ws, &sample, &below, &err), &err);
+        for (int64_t i = 0; i < model.adapter->n_param; i++)
+            param[i] += 1e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
+        print_message("slope %.6f by differences %.6f\n", slope, (above - below) / 2e-3);
+        assert_true(fabs(slope - (above - below) / 2e-3) < 5e-3 * fmax(1, fabs(slope)));
+    }
+    close_model(&model);
+}
+
+static void gradients_add_up(void **state)
+{
+    (void)state;
+    model_t model = open_model("llama-2");
+    mdl_error_t err;
+    const int32_t token[4] = {1, 17, 44, 90};
+    const uint8_t scored[4] = {0, 0, 1, 1};
+    mdl_sample_t sample = {4, token, scored, 1, 1, feature};
+    double loss;
+    size_t n_byte = (size_t)model.adapter->n_param * sizeof(float);
+    float *once = malloc(n_byte);
+    assert_non_null(once);
+    check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
+    memcpy(once, model.adapter->grad, n_byte);
+    memset(model.adapter->grad, 0, n_byte);
+    check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
+    assert_memory_equal(once, model.adapter->grad, n_byte); /* the same bits every time */
+    check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
+    for (int64_t i = 0; i < model.adapter->n_param; i++)
+        assert_true(fabs((double)model.adapter->grad[i] - 2 * (double)once[i]) <
+                    1e-5 * (1 + fabs((double)once[i])));
+    free(once);
+    close_model(&model);
+}
+
+/* Visual tokens inserted late leave the hidden states before them alone. */
+static void visual_tokens_are_inserted(void **state)
+{
+    (void)state;
+    model_t model = open_model("llama-2");
+    mdl_error_t err;
+    const int32_t token[5] = {1, 17, 44, 90, 3};
+    float text[5 * D], mixed[7 * D];
+    check(mdl_sample_hidden(model.ws, &(mdl_sample_t){5, token, NULL, 0, 0, NULL}, text, &err),
+          &err);
+    check(mdl_sample_hidden(model.ws, &(mdl_sample_t){5, token, NULL, 3, 2, feature}, mixed, &err),
+          &err);
+    for (int i = 0; i < 3 * D; i++)
+        assert_true(fabs((double)text[i] - (double)mixed[i]) < 1e-5);
+    double difference = 0;
+    for (int i = 0; i < 2 * D; i++)
+        difference += fabs((double)text[3 * D + i] - (double)mixed[5 * D + i]);
+    assert_true(difference > 0.1);
+    close_model(&model);
+}
+
+static void refused_samples(void **state)
+{
+    (void)state;
+    static const int32_t good[3] = {1, 2, 3}, high[3] = {1, 97, 3}, low[3] = {1, 2, -1};
+    static const int32_t many[MAX_LENGTH + 1] = {0};
+    static const uint8_t first[3] = {1, 0, 0};
+    static const struct {
+        mdl_sample_t sample;
+        const char *message;
+    } cases[] = {{{3, high, NULL, 0, 0, NULL}, "token id 97"},
+                 {{3, low, NULL, 0, 0, NULL}, "token id -1"},
+                 {{0, NULL, NULL, 0, 0, NULL}, "empty"},
+                 {{-1, good, NULL, 0, 0, NULL}, "longer"},
+                 {{3, good, NULL, 0, -1, feature}, "longer"},
+                 {{MAX_LENGTH + 1, many, NULL, 0, 0, NULL}, "64 positions"},
+                 {{MAX_LENGTH - 1, many, NULL, 0, 2, feature}, "64 positions"},
+                 {{3, good, NULL, 4, 1, feature}, "before token 4 of 3"},
+                 {{3, good, NULL, -1, 1, feature}, "before token -1 of 3"},
+                 {{3, good, first, 1, 1, feature}, "first position"},
+                 {{3, good, first, 0, 0, NULL}, "first position"}};
+    model_t model = open_model("llama-2");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mdl_error_t err = {0};
+        double loss;
+        int rc = mdl_sample_loss(model.ws, &cases[i].sample, &loss, &err);
+        if (rc != MDL_E_INPUT || strstr(err.text, cases[i].message) == NULL)
+            fail_msg("case %zu: returned %d, \"%s\"", i, rc, err.text);
+    }
+    mdl_error_t err;
+    double loss;
+    int32_t out[1];
+    int64_t n_out;
+    mdl_sample_t full = {MAX_LENGTH, many, NULL, 0, 0, NULL};
+    assert_int_equal(mdl_sample_greedy(model.ws, &full, 1, -1, out, &n_out, &err), MDL_E_INPUT);
+    /* scored first, but behind a visual token; and nothing scored at all */
+    check(mdl_sample_loss(model.ws, &(mdl_sample_t){3, good, first, 0, 1, feature}, &loss, &err),
+          &err);
+    assert_true(loss > 0);
+    check(mdl_sample_gradient(model.ws, &(mdl_sample_t){3, good, NULL, 0, 0, NULL}, 1, &loss, &err),
+          &err);
+    assert_true(loss == 0);
+    close_model(&model);
+}
+
+static void refused_workspaces(void **state)
+{
+    (void)state;
+    model_t model = open_model("llama-2");
+    mdl_error_t err;
+    mdl_workspace_t *ws;
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 129, &ws, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "max_position_embeddings 128"));
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 0, &ws, &err), MDL_E_INPUT);
+    model.adapter->n_feat = 64;
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 8, &ws, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "width 64"));
+    close_model(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greedy_equals_full_computation),
+        cmocka_unit_test(loss_follows_from_logits),
+        cmocka_unit_test(gradient_by_differences),
+        cmocka_unit_test(gradients_add_up),
+        cmocka_unit_test(visual_tokens_are_inserted),
+        cmocka_unit_test(refused_samples),
+        cmocka_unit_test(refused_workspaces),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
