@@ -2,8 +2,10 @@
 
 #include "core/text.h"
 #include "io/json_file.h"
+#include "io/path.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BYTE = 65536 };
@@ -60,5 +62,31 @@ int mdl_command_answer_read(const char *path, mdl_command_answer_t *answer, mdl_
         rc = mdl_fail(err, MDL_E_INPUT, "%s: has no key 'error'", path);
 done:
     json_decref(json);
+    return rc;
+}
+
+int mdl_command_answer_write(const char *path, const mdl_command_answer_t *answer, mdl_error_t *err)
+{
+    const struct {
+        const char *key;
+        double value;
+    } members[] = {{"error", answer->error},
+                   {"error_stderr", answer->error_stderr},
+                   {"loss", answer->loss},
+                   {"train_seconds", answer->train_seconds}};
+    json_t *json = json_object();
+    char *temporary = mdl_path_temporary(path);
+    int rc = MDL_OK, bad = json == NULL || temporary == NULL;
+    for (size_t i = 0; !bad && i < sizeof members / sizeof members[0]; i++)
+        if (!isnan(members[i].value))
+            bad = json_object_set_new(json, members[i].key, json_real(members[i].value)) != 0;
+    if (bad)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for an answer");
+    else if (json_dump_file(json, temporary, JSON_INDENT(1)) != 0)
+        rc = mdl_fail(err, MDL_E_IO, "%s: cannot be written; is the disk full?", path);
+    else
+        rc = mdl_path_commit(temporary, path, err);
+    json_decref(json);
+    free(temporary);
     return rc;
 }

@@ -15,4 +15,9 @@ typedef struct {
  * Not collective. Returns MDL_E_MISSING, MDL_E_IO or MDL_E_INPUT naming the key. */
 int mdl_command_answer_read(const char *path, mdl_command_answer_t *answer, mdl_error_t *err);
 
+/* Puts the answer at path, as read by mdl_command_answer_read. Not collective.
+ * Returns MDL_E_IO or MDL_E_MEMORY. */
+int mdl_command_answer_write(const char *path, const mdl_command_answer_t *answer,
+                             mdl_error_t *err);
+
 #endif

@@ -132,8 +132,8 @@ int mdl_sweep_run(MPI_Comm comm, mdl_trainer_t *trainer, const mdl_sweep_t *swee
     MPI_Comm_size(comm, &n_rank);
     int size = mdl_group_size(n_rank, n, sweep->ranks_per_candidate, sweep->batch);
     mdl_group_split(comm, size, &group);
-    mdl_log(MDL_LOG_INFO, "%lld candidates to ratio %g: %d groups of %d ranks", (long long)n,
-            sweep->ratio, group.n_group, size);
+    mdl_log(MDL_LOG_INFO, "candidates: %lld, to ratio %g; groups: %d, ranks in each: %d",
+            (long long)n, sweep->ratio, group.n_group, size);
     if (group.index >= 0)
         rc = work(trainer, queue, &group, sweep, candidates, n, results, err);
     mdl_queue_close(queue);

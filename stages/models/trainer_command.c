@@ -45,7 +45,8 @@ int mdl_trainer_command_open(MPI_Comm comm, const mdl_study_t *study, void **sel
     int rc;
     *self = NULL;
     if (study->trainer.command == NULL)
-        return mdl_fail(err, MDL_E_INPUT, "the study has no trainer.command.line, which the command trainer runs");
+        return mdl_fail(err, MDL_E_INPUT,
+                        "the study has no trainer.command.line, which the command trainer runs");
     MDL_TRY(mdl_alloc(&command, 1, sizeof *command, "the command trainer", err));
     command->study = study;
     rc = mdl_trainer_marks(study, &command->marks, &command->n_mark, err);
@@ -212,8 +213,10 @@ static int take_answer(call_t *call, double wall, double *seconds, mdl_error_t *
     char *path = result_path(call->command, call->candidate, call->to);
     if (path == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
-    *seconds = isnan(answer.train_seconds) ? wall : answer.train_seconds;
-    rc = mdl_path_commit(call->answer, path, err);
+    if (isnan(answer.train_seconds))
+        answer.train_seconds = wall;
+    *seconds = answer.train_seconds;
+    rc = mdl_command_answer_write(path, &answer, err);
     free(path);
     return rc;
 }
@@ -240,9 +243,11 @@ static int try_once(call_t *call, int64_t a_try, double *seconds, mdl_error_t *e
         if (rc != MDL_E_TRAINER)
             return rc;
     }
-    if (outcome == STOPPED || (WIFEXITED(status) && WEXITSTATUS(status) == SAVED_EXIT_CODE))
+    if (outcome == STOPPED || (WIFEXITED(status) && WEXITSTATUS(status) == SAVED_EXIT_CODE)) {
+        *seconds = 0;
         return mdl_fail(err, MDL_E_AGAIN, "the script of %s+%s was stopped", call->candidate->ve,
                         call->candidate->lm);
+    }
     last_line(call->log, log_start, words, sizeof words);
     if (outcome == TOO_LONG)
         snprintf(call->why, sizeof call->why, "it took longer than %g s; %s", limit, words);
@@ -288,20 +293,36 @@ static int advance(void *self, MPI_Comm group, const mdl_candidate_t *candidate,
     return mdl_agree(group, rc, err);
 }
 
+/* The kept answer at mark. */
+static int read_kept(const command_t *command, const mdl_candidate_t *candidate, double mark,
+                     mdl_command_answer_t *answer, mdl_error_t *err)
+{
+    char *path = result_path(command, candidate, mark);
+    if (path == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    int rc = mdl_command_answer_read(path, answer, err);
+    free(path);
+    return rc;
+}
+
+/* The point at mark, with the seconds of all calls up to there. */
 static int evaluate_on_root(const command_t *command, const mdl_candidate_t *candidate, double mark,
                             mdl_point_t *point, mdl_error_t *err)
 {
     mdl_command_answer_t answer;
-    char *path = result_path(command, candidate, mark);
-    if (path == NULL)
-        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
-    int rc = mdl_command_answer_read(path, &answer, err);
-    free(path);
-    if (rc == MDL_OK)
-        *point = (mdl_point_t){.ratio = mark,
-                               .error = answer.error,
-                               .error_stderr = answer.error_stderr,
-                               .loss = answer.loss};
+    double seconds = 0;
+    int rc;
+    for (int i = 0; i < command->n_mark && command->marks[i] < mark - 1e-9; i++) {
+        MDL_TRY(read_kept(command, candidate, command->marks[i], &answer, err));
+        seconds += answer.train_seconds;
+    }
+    MDL_TRY(read_kept(command, candidate, mark, &answer, err));
+    *point = (mdl_point_t){.ratio = mark,
+                           .error = answer.error,
+                           .error_stderr = answer.error_stderr,
+                           .loss = answer.loss,
+                           .train_seconds = seconds + answer.train_seconds};
+done:
     return rc;
 }
 

@@ -22,8 +22,9 @@ int mdl_trainer_replay_open(MPI_Comm comm, const mdl_study_t *study, void **self
     int rc;
     *self = NULL;
     if (study->trainer.curves == NULL)
-        return mdl_fail(err, MDL_E_INPUT,
-                        "the study has no trainer.replay.curves, the table that a replay answers from");
+        return mdl_fail(
+            err, MDL_E_INPUT,
+            "the study has no trainer.replay.curves, the table that a replay answers from");
     MDL_TRY(mdl_alloc(&replay, 1, sizeof *replay, "the replay trainer", err));
     replay->study = study;
     rc = mdl_curves_read(study->trainer.curves, &replay->curves, err);
@@ -90,6 +91,20 @@ found:
     return MDL_OK;
 }
 
+/* Training seconds up to ratio; below the first row they are in proportion to the ratio. */
+static int seconds_at(const replay_t *replay, const mdl_candidate_t *candidate, double ratio,
+                      double *seconds, mdl_error_t *err)
+{
+    mdl_point_t point = {0};
+    int64_t n;
+    const mdl_curve_point_t *curve =
+        mdl_curves_find(&replay->curves, candidate->ve, candidate->lm, &n);
+    int below = curve != NULL && ratio < curve[0].ratio;
+    int rc = look_up(replay, candidate, below ? curve[0].ratio : ratio, &point, err);
+    *seconds = below ? point.train_seconds * ratio / curve[0].ratio : point.train_seconds;
+    return rc;
+}
+
 static int read_reached(const char *path, double *ratio, mdl_error_t *err)
 {
     FILE *file = fopen(path, "r");
@@ -127,8 +142,7 @@ done:
 static int advance_on_root(const replay_t *replay, const mdl_candidate_t *candidate, double mark,
                            double *seconds, mdl_error_t *err)
 {
-    double reached;
-    mdl_point_t now, before = {0};
+    double reached, now, before = 0;
     char *path = mdl_study_path(replay->study, "candidates/%s+%s/replay-reached.txt", candidate->ve,
                                 candidate->lm);
     int rc = path == NULL ? mdl_fail(err, MDL_E_MEMORY, "out of memory for a path") : MDL_OK;
@@ -137,10 +151,10 @@ static int advance_on_root(const replay_t *replay, const mdl_candidate_t *candid
     MDL_TRY(read_reached(path, &reached, err));
     if (mark <= reached + 1e-9)
         goto done;
-    MDL_TRY(look_up(replay, candidate, mark, &now, err));
+    MDL_TRY(seconds_at(replay, candidate, mark, &now, err));
     if (reached > 0)
-        MDL_TRY(look_up(replay, candidate, reached, &before, err));
-    *seconds = fmax(0, now.train_seconds - before.train_seconds);
+        MDL_TRY(seconds_at(replay, candidate, reached, &before, err));
+    *seconds = fmax(0, now - before);
     rc = write_reached(path, mark, err);
 done:
     free(path);

@@ -1,6 +1,6 @@
-/* The replay trainer: answers from a table of measured learning curves (trainer.replay.curves of the
- * study, docs/formats/curves.md), for what-if studies without training. A ratio between two rows
- * of a candidate is interpolated linearly in (log ratio, log error); outside of its rows the
+/* The replay trainer: answers from a table of measured learning curves (trainer.replay.curves of
+ * the study, docs/formats/curves.md), for what-if studies without training. A ratio between two
+ * rows of a candidate is interpolated linearly in (log ratio, log error); outside of its rows the
  * candidate fails. Seconds are the table's. */
 #ifndef MDL_MODELS_TRAINER_REPLAY_H
 #define MDL_MODELS_TRAINER_REPLAY_H

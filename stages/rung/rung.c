@@ -145,6 +145,8 @@ static int measure(run_t *run, mdl_error_t *err)
     mdl_sweep_result_t *results = NULL;
     int rc;
     MDL_TRY(mdl_trainer_open(run->stage->comm, run->study, &trainer, err));
+    if (run->stage->force)
+        mdl_trainer_force(trainer);
     if (run->stage->dry_run) {
         if (run->stage->rank == 0)
             mdl_sweep_print_plan(run->study, trainer, &sweep, run->candidates, run->from,
