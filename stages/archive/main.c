@@ -12,6 +12,7 @@ static const mdl_command_t overview = {
     .usage = "COMMAND [OPTION...]; mordal-archive COMMAND --help",
     .summary = "The activations of models, one archive file (HDF5) a model. COMMAND is one of\n"
                "  import   from .npy, .safetensors and .h5 files\n"
+               "  extract  the last hidden states of a language model\n"
                "  ls       list archive files\n"
                "  verify   check every digest of archive files\n"
                "  export   write an archive file as .npy"};
@@ -42,7 +43,13 @@ static int unknown_command(mdl_stage_t *stage)
 
 int main(int argc, char **argv)
 {
-    mdl_archive_options_t options = {.label = "imported activations", .encoding = "keep"};
+    mdl_archive_options_t options = {.label = "imported activations",
+                                     .encoding = "keep",
+                                     .pooling = "mean",
+                                     .samples = 256,
+                                     .warmup = 10,
+                                     .batch = 4,
+                                     .learning_rate = 1e-4};
     const mdl_archive_command_t *command = argc > 1 ? find_command(argv[1]) : NULL;
     mdl_stage_t stage;
     int rc;

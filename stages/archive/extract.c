@@ -1,0 +1,343 @@
+#include "archive/extract.h"
+
+#include "archive/pooling.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "io/archive_file.h"
+#include "io/model_digest.h"
+#include "mpi/agree.h"
+#include "mpi/block.h"
+#include "mpi/progress.h"
+#include "mpi/stop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows that are computed between two writes, and their bytes. */
+enum { PIECE_ROWS = 16, PIECE_BYTES = 4 << 20 };
+
+/* For plans: floating-point operations a second of one rank. */
+static const double assumed_rate = 5e9;
+
+/* One extraction under way. */
+typedef struct {
+    mdl_stage_t *stage;
+    mdl_extract_language_t *language;
+    const mdl_extract_t *extract;
+    mdl_pooling_t pooling;
+    char *vision; /* name of the vision encoder */
+    char *configuration, *label, *source;
+    mdl_features_t *features;
+    mdl_adapter_t *adapter;
+    mdl_workspace_t *workspace;
+    int64_t n_sample;   /* rows */
+    int64_t n_position; /* of the longest of them */
+    int64_t n_feat;     /* d of the decoder */
+    char **ids;
+} job_t;
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static int name_things(job_t *job, const char *vision, mdl_error_t *err)
+{
+    const mdl_extract_t *extract = job->extract;
+    const mdl_training_settings_t *settings = &extract->settings;
+    job->pooling = mdl_pooling_find(extract->pooling);
+    job->vision = mdl_text("%s", vision);
+    job->label = mdl_text("%s last hidden state after %s", extract->pooling, vision);
+    job->source = mdl_text("%s over %s", base_name(job->language->checkpoint),
+                           base_name(job->language->corpus_path));
+    job->configuration =
+        mdl_text("model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
+                 "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64
+                 "\nlearning_rate=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g",
+                 job->language->model, vision, extract->pooling, extract->samples, extract->warmup,
+                 settings->seed, settings->epochs, settings->batch, settings->learning_rate,
+                 settings->beta1, settings->beta2, settings->epsilon);
+    if (job->vision == NULL || job->label == NULL || job->source == NULL ||
+        job->configuration == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for the names of an extraction");
+    return MDL_OK;
+}
+
+/* Rank 0: digests of all inputs; those of the language model are kept for its next extraction. */
+static int digest_inputs(job_t *job, const char *vision_digest, char digits[MDL_DIGEST_SIZE],
+                         mdl_error_t *err)
+{
+    mdl_extract_language_t *language = job->language;
+    mdl_digest_t *digest;
+    int rc;
+    if (language->weights_digest[0] == '\0')
+        MDL_TRY(mdl_model_digest(language->checkpoint, language->weights_digest, err));
+    if (language->corpus_digest[0] == '\0')
+        MDL_TRY(mdl_digest_of_file(language->corpus_path, language->corpus_digest, err));
+    MDL_TRY(mdl_digest_start(&digest, err));
+    mdl_digest_add_text(digest, vision_digest);
+    mdl_digest_add_text(digest, language->weights_digest);
+    mdl_digest_add_text(digest, language->corpus_digest);
+    mdl_digest_finish(digest, digits);
+done:
+    return rc;
+}
+
+/* Rank 0: is the archive there and made from the same? */
+static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provenance, int *current,
+                mdl_error_t *err)
+{
+    char why[256];
+    *provenance = (mdl_provenance_t){.schema = MDL_ARCHIVE_SCHEMA,
+                                     .version = MDL_ARCHIVE_VERSION,
+                                     .configuration = job->configuration};
+    int rc = digest_inputs(job, vision_digest, provenance->inputs_digest, err);
+    if (rc != MDL_OK)
+        return rc;
+    *current = mdl_result_is_current(job->extract->out, provenance, why);
+    if (*current && !job->stage->force)
+        mdl_log(MDL_LOG_INFO, "up to date: %s", job->extract->out);
+    else if (!*current)
+        mdl_log(MDL_LOG_VERBOSE, "%s: %s", job->extract->out, why);
+    *current = *current && !job->stage->force;
+    return MDL_OK;
+}
+
+static int load_language(mdl_extract_language_t *language, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    if (language->decoder == NULL)
+        MDL_TRY(mdl_decoder_load(language->checkpoint, &language->decoder, err));
+    if (language->corpus == NULL)
+        MDL_TRY(mdl_corpus_read(language->corpus_path, &language->corpus, err));
+    int64_t n_vocab = mdl_decoder_config(language->decoder)->n_vocab;
+    if (language->corpus->vocab_size != n_vocab)
+        rc =
+            mdl_fail(err, MDL_E_INPUT,
+                     "%s: was tokenised for a vocabulary of %" PRId64 ", model %s has %" PRId64
+                     "; make it again with the model's own tokenizer",
+                     language->corpus_path, language->corpus->vocab_size, language->model, n_vocab);
+done:
+    return rc;
+}
+
+void mdl_extract_release(mdl_extract_language_t *language)
+{
+    mdl_decoder_free(language->decoder);
+    mdl_corpus_free(language->corpus);
+    language->decoder = NULL;
+    language->corpus = NULL;
+}
+
+/* How many rows there will be and how long the longest is. */
+static int count_rows(job_t *job, const mdl_corpus_t *corpus, int64_t n_visual, mdl_error_t *err)
+{
+    job->n_sample = job->extract->samples < corpus->n_eval ? job->extract->samples : corpus->n_eval;
+    if (job->n_sample < 1)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "%s: has no evaluation samples (split 1) to extract hidden states of",
+                        corpus->path);
+    for (int64_t i = 0; i < job->n_sample; i++) {
+        int64_t length = mdl_corpus_length(corpus, corpus->eval[i]) + n_visual;
+        job->n_position = length > job->n_position ? length : job->n_position;
+    }
+    return MDL_OK;
+}
+
+/* "IMAGE#K", K counting the image's evaluation samples from 0. */
+static int name_rows(job_t *job, mdl_error_t *err)
+{
+    const mdl_corpus_t *corpus = job->language->corpus;
+    int64_t *n_seen = NULL;
+    size_t n_byte = (size_t)job->n_sample * (sizeof(char *) + 22);
+    for (int64_t i = 0; i < job->n_sample; i++)
+        n_byte += strlen(corpus->image[corpus->eval[i]]);
+    int rc;
+    MDL_TRY(mdl_alloc(&n_seen, (size_t)job->features->n_image, sizeof *n_seen, "counts", err));
+    MDL_TRY(mdl_alloc(&job->ids, n_byte, 1, "sample ids", err));
+    char *next = (char *)(job->ids + job->n_sample);
+    for (int64_t i = 0; i < job->n_sample; i++) {
+        int64_t sample = corpus->eval[i];
+        job->ids[i] = next;
+        next += 1 + sprintf(next, "%s#%" PRId64, corpus->image[sample],
+                            n_seen[job->features->image[sample]]++);
+    }
+done:
+    free(n_seen);
+    return rc;
+}
+
+/* All that this rank needs, the warmed-up projector too. Not collective. */
+static int prepare(job_t *job, mdl_error_t *err)
+{
+    const mdl_extract_t *extract = job->extract;
+    mdl_extract_language_t *language = job->language;
+    int rc;
+    MDL_TRY(load_language(language, err));
+    MDL_TRY(mdl_features_read(extract->vision, language->corpus, &job->features, err));
+    MDL_TRY(count_rows(job, language->corpus, job->features->n_visual, err));
+    MDL_TRY(name_rows(job, err));
+    job->n_feat = mdl_decoder_config(language->decoder)->n_feat;
+    MDL_TRY(mdl_training_warm_up(&extract->settings, language->decoder, language->corpus,
+                                 job->features, extract->warmup, &job->adapter, err));
+    rc = mdl_workspace_new(language->decoder, job->adapter, job->n_position, &job->workspace, err);
+done:
+    return rc;
+}
+
+static int compute_rows(const job_t *job, int64_t first, int64_t n_row, int64_t n_value,
+                        float *hidden, float *rows, mdl_error_t *err)
+{
+    const mdl_corpus_t *corpus = job->language->corpus;
+    for (int64_t i = 0; i < n_row; i++) {
+        mdl_sample_t sample = mdl_training_sample(corpus, job->features, corpus->eval[first + i]);
+        int rc = mdl_sample_hidden(job->workspace, &sample, hidden, err);
+        if (rc != MDL_OK)
+            return rc;
+        mdl_pool_hidden(job->pooling, &sample, hidden, job->n_feat, job->n_position,
+                        rows + i * n_value);
+    }
+    return MDL_OK;
+}
+
+static int stop_together(const job_t *job, mdl_error_t *err)
+{
+    int stop = mdl_stop_wanted();
+    MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, job->stage->comm);
+    return stop ? mdl_fail(err, MDL_E_AGAIN, "%s is not written yet", job->extract->out) : MDL_OK;
+}
+
+static int write_rows(const job_t *job, mdl_archive_writer_t *writer, mdl_error_t *err)
+{
+    int64_t first, end, n_value = job->n_feat;
+    int n_rank = job->stage->n_rank;
+    float *hidden = NULL, *rows = NULL;
+    mdl_progress_t progress;
+    if (job->pooling == MDL_POOL_ALL)
+        n_value *= job->n_position;
+    int64_t n_piece = PIECE_BYTES / (n_value * (int64_t)sizeof *rows);
+    n_piece = n_piece < 1 ? 1 : n_piece > PIECE_ROWS ? PIECE_ROWS : n_piece;
+    mdl_block_range(job->n_sample, n_rank, job->stage->rank, &first, &end);
+    int rc = mdl_alloc(&hidden, (size_t)(job->n_position * job->n_feat), sizeof *hidden,
+                       "hidden states", err);
+    if (rc == MDL_OK)
+        rc = mdl_alloc(&rows, (size_t)(n_piece * n_value), sizeof *rows, "rows", err);
+    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    mdl_progress_start(&progress, "samples", (double)job->n_sample);
+    int64_t most = (job->n_sample + n_rank - 1) / n_rank; /* all ranks take equally many steps */
+    for (int64_t n_done = 0; n_done < most; n_done += n_piece) {
+        int64_t row = first + n_done < end ? first + n_done : end;
+        int64_t n = end - row < n_piece ? end - row : n_piece;
+        rc = compute_rows(job, row, n, n_value, hidden, rows, err);
+        MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+        MDL_TRY(mdl_archive_write(writer, row, n, rows, err));
+        MDL_TRY(stop_together(job, err));
+        mdl_progress_update(&progress, (double)((row + n - first) * n_rank));
+    }
+done:
+    free(hidden);
+    free(rows);
+    return rc;
+}
+
+static int run(job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
+{
+    mdl_archive_writer_t *writer = NULL;
+    int rc = prepare(job, err);
+    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    mdl_archive_info_t info = {.model = job->language->model,
+                               .side = "language",
+                               .label = job->label,
+                               .source = job->source,
+                               .encoding = MDL_FLOAT32,
+                               .n_sample = job->n_sample,
+                               .n_token = job->pooling == MDL_POOL_ALL ? job->n_position : 0,
+                               .n_feat = job->n_feat,
+                               .sample_ids = (const char *const *)job->ids};
+    MDL_TRY(
+        mdl_archive_create(job->stage->comm, job->extract->out, provenance, &info, &writer, err));
+    rc = write_rows(job, writer, err);
+    MDL_TRY(mdl_archive_finish(writer, rc, err));
+    mdl_log(MDL_LOG_INFO, "wrote %s: %" PRId64 " rows of %" PRId64 " features", job->extract->out,
+            job->n_sample, job->n_feat);
+done:
+    return rc;
+}
+
+/* Reads what a plan needs, without the weights, and prints it. */
+static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
+{
+    mdl_extract_language_t *language = job->language;
+    int64_t n_visual = vision->n_token > 0 ? vision->n_token : 1;
+    mdl_model_config_t config;
+    char stored[32], memory[32], duration[32];
+    char *path = mdl_text("%s/config.json", language->checkpoint);
+    int rc;
+    if (path == NULL)
+        MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a path"));
+    MDL_TRY(mdl_model_config_read(path, &config, err));
+    if (language->corpus == NULL)
+        MDL_TRY(mdl_corpus_read(language->corpus_path, &language->corpus, err));
+    const mdl_corpus_t *corpus = language->corpus;
+    MDL_TRY(count_rows(job, corpus, n_visual, err));
+    double n_weight = (double)mdl_model_config_n_weight(&config);
+    double n_row_byte = 4.0 * (double)config.n_feat;
+    if (job->pooling == MDL_POOL_ALL)
+        n_row_byte *= (double)job->n_position;
+    double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
+                      (double)mdl_workspace_n_byte(&config, 0, corpus->max_length + n_visual);
+    double n_pass = (double)job->n_sample / job->stage->n_rank +
+                    2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
+    printf(
+        "%s + %s -> %s: %" PRId64 " rows of %" PRId64 " float32, %s; memory %s a rank; about "
+        "%s at %.0f GFLOP/s a rank\n",
+        job->vision, language->model, job->extract->out, job->n_sample, config.n_feat,
+        mdl_text_bytes((double)job->n_sample * n_row_byte, stored),
+        mdl_text_bytes(n_memory, memory),
+        mdl_text_duration(2 * n_weight * (double)job->n_position * n_pass / assumed_rate, duration),
+        assumed_rate / 1e9);
+done:
+    free(path);
+    return rc;
+}
+
+static void release(job_t *job)
+{
+    mdl_workspace_free(job->workspace);
+    mdl_adapter_free(job->adapter);
+    mdl_features_free(job->features);
+    free(job->ids);
+    free(job->vision);
+    free(job->configuration);
+    free(job->label);
+    free(job->source);
+}
+
+int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
+                       const mdl_extract_t *extract, mdl_error_t *err)
+{
+    job_t job = {.stage = stage, .language = language, .extract = extract};
+    mdl_archive_t *vision = NULL;
+    mdl_provenance_t provenance;
+    int current = 0;
+    int rc = mdl_archive_open(extract->vision, &vision, err);
+    if (rc == MDL_OK)
+        rc = name_things(&job, vision->model, err);
+    MDL_TRY(mdl_agree(stage->comm, rc, err));
+    if (stage->dry_run) {
+        rc = mdl_on_root(stage->comm, stage->rank, print_plan(&job, vision, err), err);
+        goto done;
+    }
+    MDL_TRY(mdl_on_root(stage->comm, stage->rank,
+                        look(&job, vision->content_digest, &provenance, &current, err), err));
+    MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
+    if (!current)
+        rc = run(&job, &provenance, err);
+done:
+    mdl_archive_close(vision);
+    release(&job);
+    return rc;
+}

@@ -1,0 +1,41 @@
+/* Extraction of a language model's last hidden states on projected vision features. */
+#ifndef MDL_ARCHIVE_EXTRACT_H
+#define MDL_ARCHIVE_EXTRACT_H
+
+#include "core/stage.h"
+#include "io/digest.h"
+#include "models/training.h"
+
+/* A language model and what is held of it; zeroed but for the first three at the start. */
+typedef struct {
+    const char *model;
+    const char *checkpoint; /* folder */
+    const char *corpus_path;
+    char weights_digest[MDL_DIGEST_SIZE]; /* rank 0; "" until needed */
+    char corpus_digest[MDL_DIGEST_SIZE];  /* rank 0; "" until needed */
+    mdl_decoder_t *decoder;               /* NULL until needed */
+    mdl_corpus_t *corpus;                 /* NULL until needed */
+} mdl_extract_language_t;
+
+typedef struct {
+    const char *vision;  /* the archive of the vision encoder */
+    const char *out;     /* the archive to make */
+    const char *pooling; /* mean | last | all */
+    int64_t samples;     /* the first so many evaluation samples */
+    int64_t warmup;      /* optimiser steps of the projector before */
+    mdl_training_settings_t settings;
+} mdl_extract_t;
+
+/* Trains a projector alone for some steps, each rank the same one by itself, then archives the last
+ * hidden state (after the final norm) of evaluation samples, dealt over the ranks: the same bits on
+ * any number of ranks. Row ids are "IMAGE#K" for the K-th (from 0) sample of an image. Says so and
+ * does nothing when the file is there and current; prints the plan under --dry-run. language keeps
+ * what was loaded. Collective over stage->comm. Returns what the readers and mdl_training_warm_up
+ * return, or MDL_E_AGAIN when it was told to stop. */
+int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
+                       const mdl_extract_t *extract, mdl_error_t *err);
+
+/* Frees what language holds. */
+void mdl_extract_release(mdl_extract_language_t *language);
+
+#endif
