@@ -1,0 +1,399 @@
+/* The native trainer through the interface of all trainers: resume, stop, damage, divergence,
+ * measuring. Run with 1 to 4 ranks; rank 0 makes and breaks files between the collective steps. */
+#include "synthetic_study.h"
+
+#include "core/text.h"
+#include "io/checkpoint_file.h"
+#include "io/h5.h"
+#include "models/native_score.h"
+#include "models/trainer.h"
+#include "mpi/stop.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* 96 samples x 5 epochs in batches of 6 are 80 steps; the marks are 1/16, 1/8, 1/4, 1/2 and 1. */
+enum { N_MARK = 5 };
+static const int64_t mark_steps[N_MARK] = {5, 10, 20, 40, 80};
+
+static const mdl_candidate_t candidate = {"eye", "mouth"};
+static int rank, n_rank;
+
+static void check(int rc, const mdl_error_t *err)
+{
+    if (rc != MDL_OK)
+        fail_msg("%s", err->text);
+}
+
+static void wait_for_all(void)
+{
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static mdl_study_t *new_study(const char *name)
+{
+    char folder[64];
+    snprintf(folder, sizeof folder, "%s-np%d", name, n_rank);
+    mdl_study_t *study = rank == 0 ? synthetic_study(folder, 1) : NULL;
+    wait_for_all();
+    return rank == 0 ? study : synthetic_study(folder, 0);
+}
+
+/* Trains in a trainer of its own, as a process that starts anew does. */
+static int train(const mdl_study_t *study, double ratio, mdl_error_t *err)
+{
+    mdl_trainer_t *trainer;
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, err), err);
+    int rc = mdl_trainer_train(trainer, MPI_COMM_WORLD, &candidate, ratio, err);
+    mdl_trainer_free(trainer);
+    wait_for_all();
+    return rc;
+}
+
+static int measure(const mdl_study_t *study, double ratio, mdl_point_t *point, mdl_error_t *err)
+{
+    mdl_trainer_t *trainer;
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, err), err);
+    int rc = mdl_trainer_measure(trainer, MPI_COMM_WORLD, &candidate, ratio, point, err);
+    mdl_trainer_free(trainer);
+    wait_for_all();
+    return rc;
+}
+
+static char *checkpoint_path(const mdl_study_t *study, int64_t step)
+{
+    return mdl_study_path(study, "candidates/eye+mouth/checkpoint-%08lld.h5", (long long)step);
+}
+
+static float *read_values(const char *path, const char *name, int64_t n_value)
+{
+    hid_t file;
+    mdl_error_t err;
+    float *values;
+    int64_t dims[2] = {-1, -1};
+    check(mdl_h5_open(path, "", &file, &err), &err);
+    check(mdl_h5_read_float(file, name, 2, dims, &values, &err), &err);
+    mdl_h5_close(file);
+    assert_int_equal(dims[0] * dims[1], n_value);
+    return values;
+}
+
+/* The checkpoints of step hold the same parameters and moments, bit for bit. */
+static void assert_same_state(const mdl_study_t *left, const mdl_study_t *right, int64_t step)
+{
+    static const char *const names[] = {"/param/projector.W1", "/adam_m/projector.W1",
+                                        "/adam_v/projector.W1", "/param/projector.W2"};
+    char *paths[2] = {checkpoint_path(left, step), checkpoint_path(right, step)};
+    for (int i = 0; rank == 0 && i < 4; i++) {
+        int64_t n_value = i < 3 ? 48 * SYNTHETIC_FEAT : 48 * 48;
+        float *a = read_values(paths[0], names[i], n_value);
+        float *b = read_values(paths[1], names[i], n_value);
+        assert_memory_equal(a, b, (size_t)n_value * sizeof *a);
+        free(a);
+        free(b);
+    }
+    free(paths[0]);
+    free(paths[1]);
+}
+
+static void remove_checkpoint(const mdl_study_t *study, int64_t step)
+{
+    char *path = checkpoint_path(study, step);
+    if (rank == 0)
+        assert_int_equal(unlink(path), 0);
+    free(path);
+    wait_for_all();
+}
+
+static void damage_checkpoint(const mdl_study_t *study, int64_t step)
+{
+    char *path = checkpoint_path(study, step);
+    if (rank == 0) {
+        FILE *file = fopen(path, "r+b");
+        assert_non_null(file);
+        fseek(file, 5000, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, 5000, SEEK_SET);
+        fputc(byte ^ 1, file);
+        fclose(file);
+    }
+    free(path);
+    wait_for_all();
+}
+
+static int has_checkpoint(const mdl_study_t *study, int64_t step)
+{
+    char *path = checkpoint_path(study, step);
+    int there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+static void marks_are_rungs_and_points(void **state)
+{
+    (void)state;
+    mdl_study_t study = {.search = {.start_ratio = 0.03, .eta = 2, .max_ratio = 0.125},
+                         .regress = {.divisor = 2, .max_points = 3}};
+    static const double expected[] = {0.03, 0.03125, 0.06, 0.0625, 0.12, 0.125, 1};
+    double *marks;
+    int n_mark;
+    mdl_error_t err;
+    check(mdl_trainer_marks(&study, &marks, &n_mark, &err), &err);
+    assert_int_equal(n_mark, 7);
+    for (int i = 0; i < n_mark; i++)
+        assert_true(fabs(marks[i] - expected[i]) < 1e-12);
+    free(marks);
+    study.search.eta = 1;
+    assert_int_equal(mdl_trainer_marks(&study, &marks, &n_mark, &err), MDL_E_INPUT);
+}
+
+static void training_leaves_a_checkpoint_at_every_mark(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *study = new_study("marks");
+    check(train(study, 0.5, &err), &err);
+    for (int i = 0; i < N_MARK; i++)
+        assert_int_equal(has_checkpoint(study, mark_steps[i]), mark_steps[i] <= 40);
+    synthetic_free(study);
+}
+
+/* One run in one go; one that is resumed at every mark; one that was killed between checkpoints
+ * (what it wrote after the last one is gone) and had periodic ones at every step. */
+static void resuming_changes_nothing(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *once = new_study("once"), *resumed = new_study("resumed");
+    mdl_study_t *killed = new_study("killed");
+    check(train(once, 0.5, &err), &err);
+    check(train(resumed, 0.125, &err), &err);
+    check(train(resumed, 0.25, &err), &err);
+    check(train(resumed, 0.5, &err), &err);
+    killed->trainer.checkpoint_seconds = 1e-9;
+    check(train(killed, 0.25, &err), &err);
+    assert_true(has_checkpoint(killed, 19) && has_checkpoint(killed, 18));
+    assert_false(has_checkpoint(killed, 17));
+    remove_checkpoint(killed, 20);
+    check(train(killed, 0.5, &err), &err);
+    for (int i = 2; i < 4; i++) {
+        assert_same_state(once, resumed, mark_steps[i]);
+        assert_same_state(once, killed, mark_steps[i]);
+    }
+    synthetic_free(once);
+    synthetic_free(resumed);
+    synthetic_free(killed);
+}
+
+/* A single rank is told to stop; all of them leave after a checkpoint. */
+static void a_stop_is_resumed(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *once = new_study("undisturbed"), *stopped = new_study("stopped");
+    check(train(once, 0.5, &err), &err);
+    int n_stop = 0, rc;
+    do {
+        mdl_stop_setup(rank == n_rank - 1 && n_stop < 3 ? 1e-9 : 0);
+        rc = train(stopped, 0.5, &err);
+        n_stop += rc == MDL_E_AGAIN;
+    } while (rc == MDL_E_AGAIN);
+    check(rc, &err);
+    assert_int_equal(n_stop, 3);
+    assert_same_state(once, stopped, 40);
+    synthetic_free(once);
+    synthetic_free(stopped);
+}
+
+static void a_damaged_checkpoint_is_passed_over(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *whole = new_study("whole"), *damaged = new_study("damaged");
+    check(train(whole, 0.5, &err), &err);
+    check(train(damaged, 0.25, &err), &err);
+    damage_checkpoint(damaged, 20);
+    check(train(damaged, 0.5, &err), &err);
+    assert_same_state(whole, damaged, 40);
+    assert_same_state(whole, damaged, 20);
+    char *aside = mdl_study_path(damaged, "candidates/eye+mouth/checkpoint-00000020.h5.damaged");
+    assert_int_equal(access(aside, F_OK), 0);
+    free(aside);
+    synthetic_free(whole);
+    synthetic_free(damaged);
+}
+
+/* Trained all the way it answers; the same numbers on these ranks and on one. */
+static void measuring_counts_right_answers(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t early, late, again, alone = {0};
+    mdl_study_t *study = new_study("measured"), *single = new_study("single");
+    check(train(study, 1, &err), &err);
+    check(measure(study, 0.0625, &early, &err), &err);
+    check(measure(study, 1, &late, &err), &err);
+    assert_true(early.error > 0.5);
+    assert_true(late.error < 0.1);
+    assert_true(late.loss < early.loss);
+    assert_true(late.train_seconds > early.train_seconds && early.train_seconds > 0);
+    assert_true(fabs(late.error * SYNTHETIC_EVAL - round(late.error * SYNTHETIC_EVAL)) < 1e-9);
+    check(measure(study, 1, &again, &err), &err);
+    assert_memory_equal(&late, &again, sizeof late);
+    if (rank == 0) {
+        mdl_trainer_t *trainer;
+        check(mdl_trainer_open(MPI_COMM_SELF, single, &trainer, &err), &err);
+        check(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, 1, &err), &err);
+        check(mdl_trainer_measure(trainer, MPI_COMM_SELF, &candidate, 0.0625, &alone, &err), &err);
+        mdl_trainer_free(trainer);
+        assert_true(n_rank == 3 || alone.error == early.error);
+        assert_true(n_rank == 3 || alone.loss == early.loss);
+        assert_true(fabs(alone.loss - early.loss) < 1e-4);
+    }
+    wait_for_all();
+    synthetic_free(study);
+    synthetic_free(single);
+}
+
+static void unanswerable_questions_are_all_wrong(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t point;
+    mdl_study_t *study = new_study("unanswerable");
+    if (rank == 0)
+        synthetic_corpus(study->zoo.language[0].corpus, SYNTHETIC_TRAIN, SYNTHETIC_EVAL, 1);
+    wait_for_all();
+    check(train(study, 0.5, &err), &err);
+    check(measure(study, 0.5, &point, &err), &err);
+    assert_true(point.error == 1);
+    double p = 41.0 / 42.0;
+    assert_true(fabs(point.error_stderr - sqrt(p * (1 - p) / 40)) < 1e-12);
+    synthetic_free(study);
+}
+
+static void standard_errors_are_never_zero(void **state)
+{
+    (void)state;
+    assert_true(fabs(mdl_native_stderr(10, 40) - sqrt(0.25 * 0.75 / 40)) < 1e-15);
+    assert_true(mdl_native_stderr(0, 40) > 0);
+    assert_true(fabs(mdl_native_stderr(0, 40) - mdl_native_stderr(40, 40)) < 1e-15);
+}
+
+static void a_missing_mark_is_trained_again(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t before, after;
+    mdl_study_t *whole = new_study("complete"), *study = new_study("incomplete");
+    check(train(whole, 0.5, &err), &err);
+    check(train(study, 0.5, &err), &err);
+    remove_checkpoint(study, 20);
+    check(measure(whole, 0.25, &before, &err), &err);
+    check(measure(study, 0.25, &after, &err), &err);
+    assert_true(before.error == after.error && before.loss == after.loss);
+    synthetic_free(whole);
+    synthetic_free(study);
+}
+
+static void divergence_marks_the_candidate_failed(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t point;
+    mdl_trainer_t *trainer;
+    mdl_study_t *study = new_study("diverged");
+    study->trainer.learning_rate = 1e30;
+    assert_int_equal(train(study, 0.5, &err), MDL_E_TRAINER);
+    assert_int_equal(train(study, 0.5, &err), MDL_E_TRAINER);
+    assert_non_null(strstr(err.text, "failed before"));
+    assert_non_null(strstr(err.text, "diverged"));
+    assert_int_equal(measure(study, 0.5, &point, &err), MDL_E_TRAINER);
+    study->trainer.learning_rate = 0.01;
+    assert_int_equal(train(study, 0.5, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "learning_rate"));
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, &err), &err);
+    mdl_trainer_force(trainer);
+    check(mdl_trainer_train(trainer, MPI_COMM_WORLD, &candidate, 0.125, &err), &err);
+    mdl_trainer_free(trainer);
+    wait_for_all();
+    char *aside = mdl_study_path(study, "candidates/eye+mouth.old-1/history.h5");
+    assert_int_equal(access(aside, F_OK), 0);
+    free(aside);
+    synthetic_free(study);
+}
+
+static void changed_inputs_are_refused(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *study = new_study("changed");
+    check(train(study, 0.125, &err), &err);
+    if (rank == 0)
+        synthetic_corpus(study->zoo.language[0].corpus, SYNTHETIC_TRAIN - 1, SYNTHETIC_EVAL, 0);
+    wait_for_all();
+    assert_int_equal(train(study, 0.25, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "corpus="));
+    synthetic_free(study);
+}
+
+static void an_image_without_features_is_named(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *study = new_study("imageless");
+    if (rank == 0)
+        synthetic_corpus(study->zoo.language[0].corpus, SYNTHETIC_TRAIN, SYNTHETIC_EVAL + 1, 0);
+    wait_for_all();
+    assert_int_equal(train(study, 0.125, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "image-136"));
+    synthetic_free(study);
+}
+
+static void costs_are_positive(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_trainer_t *trainer;
+    mdl_study_t *study = new_study("cost");
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, &err), &err);
+    double cost = mdl_trainer_cost(trainer, &candidate), root_cost = cost;
+    MPI_Bcast(&root_cost, 1, MPI_DOUBLE, 0, MPI_COMM_WORLD);
+    assert_true(cost > 0 && cost < 100 && cost == root_cost);
+    mdl_trainer_free(trainer);
+    synthetic_free(study);
+}
+
+int main(int argc, char **argv)
+{
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &n_rank);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(marks_are_rungs_and_points),
+        cmocka_unit_test(training_leaves_a_checkpoint_at_every_mark),
+        cmocka_unit_test(resuming_changes_nothing),
+        cmocka_unit_test(a_stop_is_resumed),
+        cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
+        cmocka_unit_test(measuring_counts_right_answers),
+        cmocka_unit_test(unanswerable_questions_are_all_wrong),
+        cmocka_unit_test(standard_errors_are_never_zero),
+        cmocka_unit_test(a_missing_mark_is_trained_again),
+        cmocka_unit_test(divergence_marks_the_candidate_failed),
+        cmocka_unit_test(changed_inputs_are_refused),
+        cmocka_unit_test(an_image_without_features_is_named),
+        cmocka_unit_test(costs_are_positive),
+    };
+    int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return n_failed;
+}
