@@ -59,6 +59,34 @@ static int check_ids(const char *path, const mdl_archive_info_t *info, mdl_error
     return rc;
 }
 
+/* How datasets are made: without the time of day, so that equal content gives equal files. */
+static hid_t new_plan(void)
+{
+    hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(plan, 0);
+    return plan;
+}
+
+/* A new dataset with one value for each row. */
+static int write_column(hid_t file, const char *name, hid_t type, int64_t n, const void *values,
+                        mdl_error_t *err)
+{
+    char what[128];
+    hsize_t extent = (hsize_t)n;
+    hid_t space = H5Screate_simple(1, &extent, NULL), plan = new_plan();
+    hid_t dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, plan, H5P_DEFAULT);
+    int rc = MDL_OK;
+    if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
+        snprintf(what, sizeof what, "dataset %s cannot be written; is the disk full?", name);
+        rc = mdl_h5_fail(file, what, MDL_E_IO, err);
+    }
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    H5Pclose(plan);
+    H5Sclose(space);
+    return rc;
+}
+
 static int write_ids(hid_t file, const mdl_archive_info_t *info, mdl_error_t *err)
 {
     size_t width = 1;
@@ -75,15 +103,7 @@ static int write_ids(hid_t file, const mdl_archive_info_t *info, mdl_error_t *er
     H5Tset_size(type, width);
     H5Tset_strpad(type, H5T_STR_NULLPAD);
     H5Tset_cset(type, H5T_CSET_UTF8);
-    hsize_t extent = (hsize_t)info->n_sample;
-    hid_t space = H5Screate_simple(1, &extent, NULL);
-    hid_t dataset =
-        H5Dcreate2(file, "sample_id", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, characters) < 0)
-        rc = mdl_h5_fail(file, "sample ids cannot be written; is the disk full?", MDL_E_IO, err);
-    if (dataset >= 0)
-        H5Dclose(dataset);
-    H5Sclose(space);
+    rc = write_column(file, "sample_id", type, info->n_sample, characters, err);
     H5Tclose(type);
     free(characters);
     return rc;
@@ -108,7 +128,7 @@ static int make_rows(hid_t file, const mdl_archive_info_t *info, mdl_error_t *er
     int n_dim = info->n_token > 0 ? 3 : 2;
     hsize_t extent[3] = {(hsize_t)info->n_sample, (hsize_t)info->n_token, (hsize_t)info->n_feat};
     extent[n_dim - 1] = (hsize_t)info->n_feat;
-    hid_t type = mdl_h5_float_type(info->encoding), plan = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t type = mdl_h5_float_type(info->encoding), plan = new_plan();
     hid_t space = H5Screate_simple(n_dim, extent, NULL);
     H5Pset_alloc_time(plan, H5D_ALLOC_TIME_LATE);
     H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER);
@@ -338,18 +358,8 @@ static int write_digests(mdl_archive_writer_t *writer, mdl_error_t *err)
         mdl_h5_fail(-1, "cannot be opened again", MDL_E_IO, err);
         return mdl_error_prefix(err, "%s", writer->temporary);
     }
-    hsize_t extent = (hsize_t)writer->info.n_sample;
-    hid_t space = H5Screate_simple(1, &extent, NULL);
-    hid_t dataset = H5Dcreate2(writer->result.file, "row_digest", H5T_STD_U64LE, space, H5P_DEFAULT,
-                               H5P_DEFAULT, H5P_DEFAULT);
-    if (dataset < 0 ||
-        H5Dwrite(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, writer->digests) < 0)
-        rc = mdl_h5_fail(writer->result.file, "row digests cannot be written; is the disk full?",
-                         MDL_E_IO, err);
-    if (dataset >= 0)
-        H5Dclose(dataset);
-    H5Sclose(space);
-    return rc;
+    return write_column(writer->result.file, "row_digest", H5T_STD_U64LE, writer->info.n_sample,
+                        writer->digests, err);
 }
 
 int mdl_archive_finish(mdl_archive_writer_t *writer, int rc, mdl_error_t *err)

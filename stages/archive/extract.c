@@ -46,11 +46,14 @@ static const char *base_name(const char *path)
 
 static int name_things(job_t *job, const char *vision, mdl_error_t *err)
 {
+    static const char *const rows[] = {[MDL_POOL_MEAN] = "mean last hidden state",
+                                       [MDL_POOL_LAST] = "last token's last hidden state",
+                                       [MDL_POOL_ALL] = "last hidden states of all positions"};
     const mdl_extract_t *extract = job->extract;
     const mdl_training_settings_t *settings = &extract->settings;
     job->pooling = mdl_pooling_find(extract->pooling);
     job->vision = mdl_text("%s", vision);
-    job->label = mdl_text("%s last hidden state after %s", extract->pooling, vision);
+    job->label = mdl_text("%s after %s", rows[job->pooling], vision);
     job->source = mdl_text("%s over %s", base_name(job->language->checkpoint),
                            base_name(job->language->corpus_path));
     job->configuration =

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const mdl_archive_command_t *const commands[] = {&mdl_archive_import, &mdl_archive_ls,
-                                                        &mdl_archive_verify, &mdl_archive_export};
+static const mdl_archive_command_t *const commands[] = {&mdl_archive_import, &mdl_archive_extract,
+                                                        &mdl_archive_ls, &mdl_archive_verify,
+                                                        &mdl_archive_export};
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 
 static const mdl_command_t overview = {
