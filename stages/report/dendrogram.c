@@ -37,7 +37,7 @@ static void draw_scale(mdl_buffer_t *page, const mdl_scale_t *at, double thresho
     double ends[2] = {0, floor(at->high * 10) / 10};
     for (int i = 0; i < 2; i++) {
         double tick = mdl_scale_at(at, ends[i]);
-        if (fabs(tick - cut) < 16 || (i == 1 && ends[1] <= 0))
+        if (fabs(tick - cut) < (i == 1 ? 28 : 16) || (i == 1 && ends[1] <= 0))
             continue;
         snprintf(text, sizeof text, "%.3g", 1 - ends[i]);
         mdl_svg_line(page, tick, y - 4, tick, y, "axis");

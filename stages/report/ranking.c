@@ -102,11 +102,14 @@ static void draw_row(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_reg
     mdl_html_text(page, "%s", from->ve[row]);
     mdl_buffer_add(page, " + ");
     mdl_html_text(page, "%s", from->lm[row]);
+    if (chosen || !isfinite(from->predicted[row])) {
+        mdl_buffer_add(page, "<span class=\"small\">");
+        mdl_html_text(page, "%s", chosen ? "the choice" : from->status[row]);
+        mdl_buffer_add(page, "</span>");
+    }
     mdl_buffer_add(page, "</th>");
     draw_error(page, scale, from, row);
-    mdl_buffer_add(page, "<td>");
-    mdl_html_text(page, "%s%s", from->status[row], chosen ? ", the choice" : "");
-    mdl_buffer_add(page, "</td><td class=\"number\">%d</td><td class=\"number\">",
+    mdl_buffer_add(page, "<td class=\"number\">%d</td><td class=\"number\">",
                    (int)from->cluster[row]);
     int trained = isfinite(from->ratio_trained[row]) && from->ratio_trained[row] > 0;
     if (trained)
@@ -126,7 +129,7 @@ static void draw_table(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_r
         "<table>\n<thead><tr><th scope=\"col\" class=\"number\">rank</th><th "
         "scope=\"col\">pair</th>"
         "<th scope=\"col\" class=\"number\">error</th><th scope=\"col\">%.3g %% interval</th>"
-        "<th scope=\"col\">status</th><th scope=\"col\" class=\"number\">cluster</th>"
+        "<th scope=\"col\" class=\"number\">cluster</th>"
         "<th scope=\"col\" class=\"number\">trained to</th><th scope=\"col\" "
         "class=\"number\">training time</th></tr></thead>\n"
         "<tbody>\n",

@@ -36,9 +36,10 @@ static void heading(mdl_buffer_t *page, const char *id, const char *title)
 static void begin(mdl_buffer_t *page, const mdl_report_input_t *input)
 {
     const char *name = input->study == NULL ? "search" : input->study->name;
-    mdl_buffer_add(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-                         "<title>Mordal: ");
+    mdl_buffer_add(page,
+                   "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+                   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/>\n"
+                   "<title>Mordal: ");
     mdl_html_text(page, "%s", name);
     mdl_buffer_add(page,
                    "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<section "

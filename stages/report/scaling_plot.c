@@ -49,6 +49,9 @@ static axes_t find_axes(const mdl_report_input_t *input)
     }
     low = fmax(interval_low, low / 1.5) / 1.04;
     high = fmin(interval_high, high * 1.5) * 1.04;
+    double decade = pow(10, floor(log10(low))), tick = floor(low / decade) * decade;
+    if (low < 1.15 * tick)
+        low = 0.998 * tick; /* so that the lowest values have a tick below them */
     x_low = fmin(x_low / 1.15, 0.5);
     return (axes_t){{x_low, 1, left, panel_width - right, 1},
                     {low, high, panel_height - bottom, top, 1}};
