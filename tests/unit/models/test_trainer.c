@@ -27,6 +27,7 @@ static const int64_t mark_steps[N_MARK] = {5, 10, 20, 40, 80};
 
 static const mdl_candidate_t candidate = {"eye", "mouth"};
 static int rank, n_rank;
+static mdl_study_t *undisturbed; /* trained to ratio 1 in one go */
 
 static void check(int rc, const mdl_error_t *err)
 {
@@ -160,22 +161,21 @@ static void training_leaves_a_checkpoint_at_every_mark(void **state)
 {
     (void)state;
     mdl_error_t err;
-    mdl_study_t *study = new_study("marks");
-    check(train(study, 0.5, &err), &err);
+    undisturbed = new_study("undisturbed");
+    check(train(undisturbed, 0.5, &err), &err);
     for (int i = 0; i < N_MARK; i++)
-        assert_int_equal(has_checkpoint(study, mark_steps[i]), mark_steps[i] <= 40);
-    synthetic_free(study);
+        assert_int_equal(has_checkpoint(undisturbed, mark_steps[i]), mark_steps[i] <= 40);
+    check(train(undisturbed, 1, &err), &err);
+    assert_true(has_checkpoint(undisturbed, 80));
 }
 
-/* One run in one go; one that is resumed at every mark; one that was killed between checkpoints
- * (what it wrote after the last one is gone) and had periodic ones at every step. */
+/* One that is resumed at every mark; one that was killed between checkpoints (what it wrote after
+ * the last one is gone) and had periodic ones at every step. */
 static void resuming_changes_nothing(void **state)
 {
     (void)state;
     mdl_error_t err;
-    mdl_study_t *once = new_study("once"), *resumed = new_study("resumed");
-    mdl_study_t *killed = new_study("killed");
-    check(train(once, 0.5, &err), &err);
+    mdl_study_t *resumed = new_study("resumed"), *killed = new_study("killed");
     check(train(resumed, 0.125, &err), &err);
     check(train(resumed, 0.25, &err), &err);
     check(train(resumed, 0.5, &err), &err);
@@ -186,10 +186,9 @@ static void resuming_changes_nothing(void **state)
     remove_checkpoint(killed, 20);
     check(train(killed, 0.5, &err), &err);
     for (int i = 2; i < 4; i++) {
-        assert_same_state(once, resumed, mark_steps[i]);
-        assert_same_state(once, killed, mark_steps[i]);
+        assert_same_state(undisturbed, resumed, mark_steps[i]);
+        assert_same_state(undisturbed, killed, mark_steps[i]);
     }
-    synthetic_free(once);
     synthetic_free(resumed);
     synthetic_free(killed);
 }
@@ -199,8 +198,7 @@ static void a_stop_is_resumed(void **state)
 {
     (void)state;
     mdl_error_t err;
-    mdl_study_t *once = new_study("undisturbed"), *stopped = new_study("stopped");
-    check(train(once, 0.5, &err), &err);
+    mdl_study_t *stopped = new_study("stopped");
     int n_stop = 0, rc;
     do {
         mdl_stop_setup(rank == n_rank - 1 && n_stop < 3 ? 1e-9 : 0);
@@ -209,8 +207,7 @@ static void a_stop_is_resumed(void **state)
     } while (rc == MDL_E_AGAIN);
     check(rc, &err);
     assert_int_equal(n_stop, 3);
-    assert_same_state(once, stopped, 40);
-    synthetic_free(once);
+    assert_same_state(undisturbed, stopped, 40);
     synthetic_free(stopped);
 }
 
@@ -218,17 +215,15 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 {
     (void)state;
     mdl_error_t err;
-    mdl_study_t *whole = new_study("whole"), *damaged = new_study("damaged");
-    check(train(whole, 0.5, &err), &err);
+    mdl_study_t *damaged = new_study("damaged");
     check(train(damaged, 0.25, &err), &err);
     damage_checkpoint(damaged, 20);
     check(train(damaged, 0.5, &err), &err);
-    assert_same_state(whole, damaged, 40);
-    assert_same_state(whole, damaged, 20);
+    assert_same_state(undisturbed, damaged, 40);
+    assert_same_state(undisturbed, damaged, 20);
     char *aside = mdl_study_path(damaged, "candidates/eye+mouth/checkpoint-00000020.h5.damaged");
     assert_int_equal(access(aside, F_OK), 0);
     free(aside);
-    synthetic_free(whole);
     synthetic_free(damaged);
 }
 
@@ -238,21 +233,20 @@ static void measuring_counts_right_answers(void **state)
     (void)state;
     mdl_error_t err;
     mdl_point_t early, late, again, alone = {0};
-    mdl_study_t *study = new_study("measured"), *single = new_study("single");
-    check(train(study, 1, &err), &err);
-    check(measure(study, 0.0625, &early, &err), &err);
-    check(measure(study, 1, &late, &err), &err);
+    mdl_study_t *single = new_study("single");
+    check(measure(undisturbed, 0.0625, &early, &err), &err);
+    check(measure(undisturbed, 1, &late, &err), &err);
     assert_true(early.error > 0.5);
     assert_true(late.error < 0.1);
     assert_true(late.loss < early.loss);
     assert_true(late.train_seconds > early.train_seconds && early.train_seconds > 0);
     assert_true(fabs(late.error * SYNTHETIC_EVAL - round(late.error * SYNTHETIC_EVAL)) < 1e-9);
-    check(measure(study, 1, &again, &err), &err);
+    check(measure(undisturbed, 1, &again, &err), &err);
     assert_memory_equal(&late, &again, sizeof late);
     if (rank == 0) {
         mdl_trainer_t *trainer;
         check(mdl_trainer_open(MPI_COMM_SELF, single, &trainer, &err), &err);
-        check(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, 1, &err), &err);
+        check(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, 0.0625, &err), &err);
         check(mdl_trainer_measure(trainer, MPI_COMM_SELF, &candidate, 0.0625, &alone, &err), &err);
         mdl_trainer_free(trainer);
         assert_true(n_rank == 3 || alone.error == early.error);
@@ -260,7 +254,6 @@ static void measuring_counts_right_answers(void **state)
         assert_true(fabs(alone.loss - early.loss) < 1e-4);
     }
     wait_for_all();
-    synthetic_free(study);
     synthetic_free(single);
 }
 
@@ -273,8 +266,8 @@ static void unanswerable_questions_are_all_wrong(void **state)
     if (rank == 0)
         synthetic_corpus(study->zoo.language[0].corpus, SYNTHETIC_TRAIN, SYNTHETIC_EVAL, 1);
     wait_for_all();
-    check(train(study, 0.5, &err), &err);
-    check(measure(study, 0.5, &point, &err), &err);
+    check(train(study, 0.0625, &err), &err);
+    check(measure(study, 0.0625, &point, &err), &err);
     assert_true(point.error == 1);
     double p = 41.0 / 42.0;
     assert_true(fabs(point.error_stderr - sqrt(p * (1 - p) / 40)) < 1e-12);
@@ -294,14 +287,12 @@ static void a_missing_mark_is_trained_again(void **state)
     (void)state;
     mdl_error_t err;
     mdl_point_t before, after;
-    mdl_study_t *whole = new_study("complete"), *study = new_study("incomplete");
-    check(train(whole, 0.5, &err), &err);
-    check(train(study, 0.5, &err), &err);
-    remove_checkpoint(study, 20);
-    check(measure(whole, 0.25, &before, &err), &err);
-    check(measure(study, 0.25, &after, &err), &err);
+    mdl_study_t *study = new_study("incomplete");
+    check(train(study, 0.25, &err), &err);
+    remove_checkpoint(study, 10);
+    check(measure(undisturbed, 0.125, &before, &err), &err);
+    check(measure(study, 0.125, &after, &err), &err);
     assert_true(before.error == after.error && before.loss == after.loss);
-    synthetic_free(whole);
     synthetic_free(study);
 }
 
@@ -394,6 +385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(costs_are_positive),
     };
     int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
+    synthetic_free(undisturbed);
     MPI_Finalize();
     return n_failed;
 }
