@@ -12,6 +12,15 @@ typedef struct {
     double learning_rate;
 } mdl_archive_options_t;
 
+/* What became of the files that a command was to make. */
+typedef struct {
+    int n_written, n_current;
+} mdl_archive_tally_t;
+
+/* One line for a whole study: what was written of folder and what was up to date. Not collective.
+ */
+void mdl_archive_log_tally(const mdl_archive_tally_t *tally, const char *folder);
+
 /* One sub-command: its help and options, and what it does. run is collective over stage->comm. */
 typedef struct {
     const char *name;

@@ -89,6 +89,12 @@ done:
     return rc;
 }
 
+/* A study has many files and ends in a line about all of them. */
+static mdl_log_level_t level_of(const job_t *job)
+{
+    return job->stage->study_path != NULL ? MDL_LOG_VERBOSE : MDL_LOG_INFO;
+}
+
 /* Rank 0: is the archive there and made from the same? */
 static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provenance, int *current,
                 mdl_error_t *err)
@@ -102,7 +108,7 @@ static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provena
         return rc;
     *current = mdl_result_is_current(job->extract->out, provenance, why);
     if (*current && !job->stage->force)
-        mdl_log(MDL_LOG_INFO, "up to date: %s", job->extract->out);
+        mdl_log(level_of(job), "up to date: %s", job->extract->out);
     else if (!*current)
         mdl_log(MDL_LOG_VERBOSE, "%s: %s", job->extract->out, why);
     *current = *current && !job->stage->force;
@@ -264,7 +270,7 @@ static int run(job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
         mdl_archive_create(job->stage->comm, job->extract->out, provenance, &info, &writer, err));
     rc = write_rows(job, writer, err);
     MDL_TRY(mdl_archive_finish(writer, rc, err));
-    mdl_log(MDL_LOG_INFO, "wrote %s: %" PRId64 " rows of %" PRId64 " features", job->extract->out,
+    mdl_log(level_of(job), "wrote %s: %" PRId64 " rows of %" PRId64 " features", job->extract->out,
             job->n_sample, job->n_feat);
 done:
     return rc;
@@ -320,7 +326,7 @@ static void release(job_t *job)
 }
 
 int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
-                       const mdl_extract_t *extract, mdl_error_t *err)
+                       const mdl_extract_t *extract, mdl_archive_tally_t *tally, mdl_error_t *err)
 {
     job_t job = {.stage = stage, .language = language, .extract = extract};
     mdl_archive_t *vision = NULL;
@@ -338,7 +344,9 @@ int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
                         look(&job, vision->content_digest, &provenance, &current, err), err));
     MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
     if (!current)
-        rc = run(&job, &provenance, err);
+        MDL_TRY(run(&job, &provenance, err));
+    tally->n_current += current;
+    tally->n_written += !current;
 done:
     mdl_archive_close(vision);
     release(&job);

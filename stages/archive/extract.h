@@ -2,7 +2,7 @@
 #ifndef MDL_ARCHIVE_EXTRACT_H
 #define MDL_ARCHIVE_EXTRACT_H
 
-#include "core/stage.h"
+#include "archive/archive.h"
 #include "io/digest.h"
 #include "models/training.h"
 
@@ -30,10 +30,10 @@ typedef struct {
  * hidden state (after the final norm) of evaluation samples, dealt over the ranks: the same bits on
  * any number of ranks. Row ids are "IMAGE#K" for the K-th (from 0) sample of an image. Says so and
  * does nothing when the file is there and current; prints the plan under --dry-run. language keeps
- * what was loaded. Collective over stage->comm. Returns what the readers and mdl_training_warm_up
- * return, or MDL_E_AGAIN when it was told to stop. */
+ * what was loaded, tally counts what was done. Collective over stage->comm. Returns what the
+ * readers and mdl_training_warm_up return, or MDL_E_AGAIN when it was told to stop. */
 int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
-                       const mdl_extract_t *extract, mdl_error_t *err);
+                       const mdl_extract_t *extract, mdl_archive_tally_t *tally, mdl_error_t *err);
 
 /* Frees what language holds. */
 void mdl_extract_release(mdl_extract_language_t *language);

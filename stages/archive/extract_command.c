@@ -35,7 +35,7 @@ static const mdl_option_t table[] = {
      offsetof(mdl_archive_options_t, batch)},
     {"learning-rate", 0, MDL_OPTION_DOUBLE, "RATE", "of the first step (default: 1e-4)",
      offsetof(mdl_archive_options_t, learning_rate)},
-    {"seed", 0, MDL_OPTION_INT, "N", "of the projector's start and the order (default: 0)",
+    {"seed", 0, MDL_OPTION_INT, "N", "of the projector's start and the order (default: 1)",
      offsetof(mdl_archive_options_t, seed)},
 };
 
@@ -85,6 +85,7 @@ static char *folder_name(const char *path)
 static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *options,
                            mdl_error_t *err)
 {
+    mdl_archive_tally_t tally = {0};
     char *name = NULL;
     int rc;
     MDL_TRY(check_options(stage, options, err));
@@ -106,7 +107,7 @@ static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *opti
                                                 .beta2 = 0.999,
                                                 .epsilon = 1e-8,
                                                 .seed = (uint64_t)options->seed}};
-    rc = mdl_extract_states(stage, &language, &extract, err);
+    rc = mdl_extract_states(stage, &language, &extract, &tally, err);
     mdl_extract_release(&language);
 done:
     free(name);
@@ -114,7 +115,8 @@ done:
 }
 
 static int extract_pair(mdl_stage_t *stage, const mdl_study_t *study,
-                        mdl_extract_language_t *language, const char *vision, mdl_error_t *err)
+                        mdl_extract_language_t *language, const char *vision,
+                        mdl_archive_tally_t *tally, mdl_error_t *err)
 {
     char *archive = mdl_study_path(study, "archive/vision/%s.h5", vision);
     char *out = mdl_study_path(study, "archive/language/%s/%s.h5", vision, language->model);
@@ -127,7 +129,7 @@ static int extract_pair(mdl_stage_t *stage, const mdl_study_t *study,
                                    .samples = study->clusters.samples,
                                    .warmup = study->clusters.warmup_rounds,
                                    .settings = mdl_training_settings(study)};
-    rc = mdl_extract_states(stage, language, &extract, err);
+    rc = mdl_extract_states(stage, language, &extract, tally, err);
 done:
     free(archive);
     free(out);
@@ -137,15 +139,19 @@ done:
 static int extract_pairs(mdl_stage_t *stage, const mdl_study_t *study,
                          const mdl_clusters_t *clusters, mdl_error_t *err)
 {
+    mdl_archive_tally_t tally = {0};
     int rc = MDL_OK;
     for (unsigned i = 0; rc == MDL_OK && i < study->zoo.n_language; i++) {
         const mdl_study_language_t *entry = &study->zoo.language[i];
         mdl_extract_language_t language = {
             .model = entry->name, .checkpoint = entry->checkpoint, .corpus_path = entry->corpus};
         for (int64_t c = 0; rc == MDL_OK && c < clusters->n_cluster; c++)
-            rc = extract_pair(stage, study, &language, clusters->models[clusters->medoid[c]], err);
+            rc = extract_pair(stage, study, &language, clusters->models[clusters->medoid[c]],
+                              &tally, err);
         mdl_extract_release(&language);
     }
+    if (rc == MDL_OK && !stage->dry_run)
+        mdl_archive_log_tally(&tally, "archive/language");
     return rc;
 }
 

@@ -81,6 +81,12 @@ done:
     return rc;
 }
 
+/* A study has many files and ends in a line about all of them. */
+static mdl_log_level_t level_of(const job_t *job)
+{
+    return job->stage->study_path != NULL ? MDL_LOG_VERBOSE : MDL_LOG_INFO;
+}
+
 /* Rank 0: is the archive there and made from the same? */
 static int look(job_t *job, mdl_provenance_t *provenance, int *current, mdl_error_t *err)
 {
@@ -93,7 +99,7 @@ static int look(job_t *job, mdl_provenance_t *provenance, int *current, mdl_erro
         return rc;
     *current = mdl_result_is_current(job->import->out, provenance, why);
     if (*current && !job->stage->force)
-        mdl_log(MDL_LOG_INFO, "up to date: %s", job->import->out);
+        mdl_log(level_of(job), "up to date: %s", job->import->out);
     else if (!*current)
         mdl_log(MDL_LOG_VERBOSE, "%s: %s", job->import->out, why);
     *current = *current && !job->stage->force;
@@ -201,13 +207,14 @@ static int write_archive(job_t *job, const mdl_provenance_t *provenance, mdl_err
     MDL_TRY(mdl_archive_finish(writer, rc, err));
     double n_byte =
         (double)info.n_sample * (double)job->n_value * (double)mdl_encoding_size(info.encoding);
-    mdl_log(MDL_LOG_INFO, "wrote %s: %" PRId64 " rows, %s, %s", import->out, info.n_sample,
+    mdl_log(level_of(job), "wrote %s: %" PRId64 " rows, %s, %s", import->out, info.n_sample,
             mdl_encoding_name(info.encoding), mdl_text_bytes(n_byte, bytes));
 done:
     return rc;
 }
 
-int mdl_import_array(mdl_stage_t *stage, const mdl_import_t *import, mdl_error_t *err)
+int mdl_import_array(mdl_stage_t *stage, const mdl_import_t *import, mdl_archive_tally_t *tally,
+                     mdl_error_t *err)
 {
     job_t job = {.stage = stage, .import = import};
     mdl_provenance_t provenance;
@@ -222,7 +229,9 @@ int mdl_import_array(mdl_stage_t *stage, const mdl_import_t *import, mdl_error_t
     MDL_TRY(mdl_on_root(stage->comm, stage->rank, look(&job, &provenance, &current, err), err));
     MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
     if (!current)
-        rc = write_archive(&job, &provenance, err);
+        MDL_TRY(write_archive(&job, &provenance, err));
+    tally->n_current += current;
+    tally->n_written += !current;
 done:
     mdl_array_close(job.array);
     free(job.ids);

@@ -2,7 +2,7 @@
 #ifndef MDL_ARCHIVE_IMPORT_H
 #define MDL_ARCHIVE_IMPORT_H
 
-#include "core/stage.h"
+#include "archive/archive.h"
 
 typedef struct {
     const char *model;
@@ -16,8 +16,9 @@ typedef struct {
 
 /* Copies the array into the archive file, rows dealt to ranks, a few megabytes at a time; says so
  * and does nothing when the file is there and current; prints the plan under --dry-run. Collective
- * over stage->comm. Returns MDL_E_INPUT for an array, ids or values that cannot be taken,
- * MDL_E_MISSING, MDL_E_IO, or MDL_E_AGAIN when it was told to stop. */
-int mdl_import_array(mdl_stage_t *stage, const mdl_import_t *import, mdl_error_t *err);
+ * over stage->comm; tally counts what it did. Returns MDL_E_INPUT for an array, ids or values that
+ * cannot be taken, MDL_E_MISSING, MDL_E_IO, or MDL_E_AGAIN when it was told to stop. */
+int mdl_import_array(mdl_stage_t *stage, const mdl_import_t *import, mdl_archive_tally_t *tally,
+                     mdl_error_t *err);
 
 #endif

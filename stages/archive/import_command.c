@@ -28,7 +28,7 @@ static const char name_letters[] =
 static int check_name(const char *word, size_t length, mdl_error_t *err)
 {
     if (length > 0 && word[length] == '=' && strspn(word, name_letters) == length &&
-        word[0] != '.' && length < 128)
+        word[0] != '.' && length <= 100)
         return MDL_OK;
     return mdl_fail(err, MDL_E_USAGE,
                     "'%s': expected NAME=FILE, with NAME of letters, digits, dot, dash and "
@@ -39,6 +39,7 @@ static int check_name(const char *word, size_t length, mdl_error_t *err)
 static int import_word(mdl_stage_t *stage, const mdl_archive_options_t *options, const char *word,
                        mdl_error_t *err)
 {
+    mdl_archive_tally_t tally = {0};
     size_t length = strcspn(word, "=");
     char *model = NULL, *out = NULL;
     int rc;
@@ -53,7 +54,7 @@ static int import_word(mdl_stage_t *stage, const mdl_archive_options_t *options,
                                  .label = options->label,
                                  .encoding = options->encoding,
                                  .out = out};
-    rc = mdl_import_array(stage, &import, err);
+    rc = mdl_import_array(stage, &import, &tally, err);
 done:
     free(model);
     free(out);
@@ -82,6 +83,7 @@ static int check_words(mdl_stage_t *stage, const mdl_archive_options_t *options,
 
 static int import_study(mdl_stage_t *stage, mdl_error_t *err)
 {
+    mdl_archive_tally_t tally = {0};
     mdl_study_t *study = NULL;
     char *out = NULL;
     int rc = mdl_stage_open_study(stage, &study);
@@ -97,10 +99,12 @@ static int import_study(mdl_stage_t *stage, mdl_error_t *err)
                                      .label = "vision features",
                                      .encoding = "keep",
                                      .out = out};
-        rc = mdl_import_array(stage, &import, err);
+        rc = mdl_import_array(stage, &import, &tally, err);
         free(out);
         out = NULL;
     }
+    if (rc == MDL_OK && !stage->dry_run)
+        mdl_archive_log_tally(&tally, "archive/vision");
 done:
     free(out);
     mdl_study_free(study);

@@ -50,7 +50,8 @@ int main(int argc, char **argv)
                                      .samples = 256,
                                      .warmup = 10,
                                      .batch = 4,
-                                     .learning_rate = 1e-4};
+                                     .learning_rate = 1e-4,
+                                     .seed = 1};
     const mdl_archive_command_t *command = argc > 1 ? find_command(argv[1]) : NULL;
     mdl_stage_t stage;
     int rc;
