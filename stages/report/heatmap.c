@@ -10,7 +10,7 @@
 
 enum { MAX_LABEL = 22, MAX_MODEL_WITH_VALUES = 14, MAX_MODEL_WITH_TITLES = 40 };
 
-static const double tree_width = 84, top = 26, character_width = 7.6, line_height = 12;
+static const double tree_width = 90, top = 26, character_width = 7.6, line_height = 12;
 
 typedef struct {
     const mdl_report_side_t *side;
@@ -63,26 +63,38 @@ static int is_medoid(const mdl_clusters_t *clusters, int64_t model)
     return 0;
 }
 
-/* With many models only every so many rows are named, so that names don't touch. */
+static int is_named_medoid(const map_t *map, int64_t row)
+{
+    return map->side->has_clusters && is_medoid(&map->side->clusters, map->order[row]);
+}
+
+static void draw_label(mdl_buffer_t *page, const map_t *map, int64_t row)
+{
+    double size = (double)map->n_model * map->cell, middle = ((double)row + 0.5) * map->cell;
+    const char *name = map->side->similarity.models[map->order[row]];
+    const char *class_name = is_named_medoid(map, row) ? "strong" : NULL;
+    mdl_svg_text(page, map->left + size + 12, top + middle + 3.8, MDL_SVG_START, 0, class_name,
+                 name, MAX_LABEL);
+    mdl_svg_text(page, map->left + middle + 3.8, top + size + 8, MDL_SVG_END, -90, class_name, name,
+                 MAX_LABEL);
+}
+
+/* With many models not every row is named, so that names don't touch; medoids come first. */
 static void draw_labels(mdl_buffer_t *page, const map_t *map)
 {
-    double right = map->left + (double)map->n_model * map->cell;
-    double bottom = top + (double)map->n_model * map->cell;
-    int64_t step = (int64_t)ceil(line_height / map->cell);
-    for (int64_t i = 0; i < map->n_model; i += step) {
-        const char *name = map->side->similarity.models[map->order[i]];
-        double middle = ((double)i + 0.5) * map->cell;
-        int medoid = map->side->has_clusters && is_medoid(&map->side->clusters, map->order[i]);
-        const char *class_name = medoid ? "strong" : NULL;
-        mdl_svg_text(page, right + 12, top + middle + 3.8, MDL_SVG_START, 0, class_name, name,
-                     MAX_LABEL);
-        mdl_svg_text(page, map->left + middle + 3.8, bottom + 8, MDL_SVG_END, -90, class_name, name,
-                     MAX_LABEL);
+    int64_t step = (int64_t)ceil(line_height / map->cell), last = -step;
+    for (int64_t row = 0; row < map->n_model; row++) {
+        int medoid = is_named_medoid(map, row), named = row - last >= step;
+        for (int64_t next = row + 1; !medoid && next < row + step && next < map->n_model; next++)
+            named = named && !is_named_medoid(map, next);
+        if (named) {
+            draw_label(page, map, row);
+            last = row;
+        }
+        if (medoid)
+            mdl_svg_circle(page, map->left + (double)map->n_model * map->cell + 6,
+                           top + ((double)row + 0.5) * map->cell, fmin(3, 0.4 * map->cell), "mark");
     }
-    for (int64_t i = 0; map->side->has_clusters && i < map->n_model; i++)
-        if (is_medoid(&map->side->clusters, map->order[i]))
-            mdl_svg_circle(page, right + 6, top + ((double)i + 0.5) * map->cell,
-                           fmin(3, 0.4 * map->cell), "mark");
 }
 
 /* Neighbours of one cluster share a box: clusters are cut from the tree that orders the leaves. */
@@ -142,16 +154,17 @@ done:
 static void draw_caption(mdl_buffer_t *page, const mdl_report_side_t *side, const char *what)
 {
     if (!side->has_clusters) {
-        mdl_html_figure_end(page, "%s: %lld models over %lld %s, not clustered yet.", what,
+        mdl_html_figure_end(page, "%s: %lld models from %lld rows (%s), not clustered yet.", what,
                             (long long)side->similarity.n_model,
                             (long long)side->similarity.n_sample, side->similarity.label);
         return;
     }
     mdl_html_figure_end(page,
-                        "%s: %lld models in %lld clusters (%s linkage, cut at similarity %.3g), "
+                        "%s: %lld model%s in %lld cluster%s (%s linkage, cut at similarity %.3g), "
                         "from %lld rows (%s). Boxes are clusters, dots their medoids.",
                         what, (long long)side->clusters.n_model,
-                        (long long)side->clusters.n_cluster, side->clusters.method,
+                        side->clusters.n_model == 1 ? "" : "s", (long long)side->clusters.n_cluster,
+                        side->clusters.n_cluster == 1 ? "" : "s", side->clusters.method,
                         side->clusters.threshold, (long long)side->similarity.n_sample,
                         side->similarity.label);
 }
@@ -169,12 +182,14 @@ int mdl_heatmap_draw(mdl_buffer_t *page, const mdl_report_side_t *side, double l
     mdl_svg_begin(page, fmax(width, map.left + 170), legend + 24, what,
                   "Heat map of pairwise CKA similarity, one row and one column a model, ordered "
                   "by the dendrogram on the left.");
+    mdl_buffer_add(page, "<g shape-rendering=\"crispEdges\">\n");
     for (int64_t i = 0; i < map.n_model; i++)
         for (int64_t j = 0; j < map.n_model; j++)
             draw_cell(page, &map, i, j);
+    mdl_buffer_add(page, "</g>\n");
     if (side->has_clusters) {
         draw_boxes(page, &map);
-        MDL_TRY(mdl_dendrogram_draw(page, &side->clusters, map.order, 4, top, tree_width - 6,
+        MDL_TRY(mdl_dendrogram_draw(page, &side->clusters, map.order, 12, top, tree_width - 14,
                                     map.cell, err));
     }
     draw_labels(page, &map);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TITLE = 36 };
+enum { MAX_TITLE = 36, MAX_OTHER = 30 };
 
 static const double panel_width = 320, panel_height = 230, left = 40, right = 52, top = 24,
                     bottom = 36;
@@ -61,7 +61,7 @@ static void draw_axes(mdl_buffer_t *page, const axes_t *axes)
 {
     double ticks[MDL_SVG_MAX_TICK];
     char text[24];
-    int n = mdl_scale_ticks(&axes->y, 5, ticks);
+    int n = mdl_scale_ticks(&axes->y, 6, ticks);
     for (int i = 0; i < n; i++) {
         double y = mdl_scale_at(&axes->y, ticks[i]);
         snprintf(text, sizeof text, "%.3g", ticks[i]);
@@ -117,9 +117,13 @@ static void draw_line(mdl_buffer_t *page, const axes_t *axes, const mdl_regress_
 static void draw_others(mdl_buffer_t *page, const axes_t *axes, const mdl_regress_t *from,
                         int64_t except)
 {
-    for (int64_t row = 0; row < from->n_candidate; row++)
-        if (row != except && has_fit(from, row) && isfinite(from->predicted[row]))
-            draw_line(page, axes, from, row, axes->x.low, 1, "other");
+    int n_drawn = 0;
+    for (int64_t row = 0; row < from->n_candidate && n_drawn < MAX_OTHER; row++) {
+        if (row == except || !has_fit(from, row) || !isfinite(from->predicted[row]))
+            continue;
+        draw_line(page, axes, from, row, axes->x.low, 1, "other");
+        n_drawn++;
+    }
 }
 
 static void draw_points(mdl_buffer_t *page, const axes_t *axes, const mdl_regress_t *from,
@@ -224,10 +228,12 @@ void mdl_scaling_draw(mdl_buffer_t *page, const mdl_report_input_t *input, int n
         n_drawn++;
     }
     mdl_buffer_add(page, "</div>\n");
-    mdl_html_figure_end(page,
-                        "The best %d predictions. Filled points are in the fit, hollow ones are "
-                        "not; bars are standard errors. Dashes extrapolate to ratio 1, where the "
-                        "thick bar is the %.3g %% interval%s. Grey: the other candidates' lines.",
-                        n_drawn, 100 * from->confidence,
-                        input->has_final ? " and the diamond the error measured there" : "");
+    mdl_html_figure_end(
+        page,
+        "The best %d predictions. Filled points are in the fit, hollow ones are "
+        "not; bars are standard errors. Dashes extrapolate to ratio 1, where the "
+        "thick bar is the %.3g %% interval%s. Grey: the other candidates' lines, the best "
+        "%d of them.",
+        n_drawn, 100 * from->confidence,
+        input->has_final ? " and the diamond the error measured there" : "", MAX_OTHER);
 }

@@ -7,7 +7,7 @@
 
 /* Draws one panel for each of the best n_panel candidates with a prediction, all on the same axes:
  * the candidate's points with standard errors, its line, the prediction with its interval, the
- * measurement at ratio 1 if there is one, and every other predicted candidate's line in grey.
+ * measurement at ratio 1 if there is one, and the lines of other predicted candidates in grey.
  * input has a regress. Not collective. */
 void mdl_scaling_draw(mdl_buffer_t *page, const mdl_report_input_t *input, int n_panel);
 

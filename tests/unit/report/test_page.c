@@ -155,7 +155,7 @@ static void one_model_of_each_kind(void **state)
     (void)state;
     mdl_buffer_t page = {0};
     make_page(&page, &(made_up_t){1, 1, 0.7, 0.8, MADE_UP_FINAL, NULL});
-    assert_non_null(strstr(page.bytes, "1 models in 1 clusters"));
+    assert_non_null(strstr(page.bytes, "1 model in 1 cluster"));
     mdl_buffer_free(&page);
 }
 
