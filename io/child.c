@@ -71,6 +71,8 @@ static int spawn_shell(const char *script, const char *const words[2], char *con
     return MDL_OK;
 }
 
+/* The shell itself outlives SIGTERM (its commands don't inherit that), so that it waits for a
+ * command that saves its state first. */
 static int start_command(const char *command, const char *folder, const char *log_path,
                          char *const *environment, pid_t *pid, mdl_error_t *err)
 {
@@ -80,7 +82,8 @@ static int start_command(const char *command, const char *folder, const char *lo
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0666);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    int rc = spawn_shell("cd \"$0\" && eval \"$1\"", words, environment, &actions, pid, err);
+    const char *script = "trap : TERM; cd \"$0\" && eval \"$1\"";
+    int rc = spawn_shell(script, words, environment, &actions, pid, err);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
 }

@@ -20,8 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Seconds from SIGTERM to SIGKILL; less than what mpi/stop.c leaves before a job's end. */
-enum { GRACE_SECONDS = 20, SAVED_EXIT_CODE = 75, TAIL = 4096 };
+/* Seconds from SIGTERM to SIGKILL: of a script that is to save its state (less than what mpi/stop.c
+ * leaves before a job's end), and of one that took too long. */
+enum { SAVE_SECONDS = 30, HANG_SECONDS = 5 };
+enum { SAVED_EXIT_CODE = 75, TAIL = 4096 };
 
 typedef struct {
     const mdl_study_t *study;
@@ -186,7 +188,7 @@ static outcome_t watch(const mdl_child_t *child, double limit)
     while (!mdl_child_ended(child)) {
         int stop = mdl_stop_wanted();
         if (stop || (limit > 0 && now_seconds() - start > limit)) {
-            mdl_child_end(child, GRACE_SECONDS);
+            mdl_child_end(child, stop ? SAVE_SECONDS : HANG_SECONDS);
             return stop ? STOPPED : TOO_LONG;
         }
         nanosleep(&pause, NULL);
