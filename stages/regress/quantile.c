@@ -53,6 +53,8 @@ static double t_below(double x, int dof)
  * digits, and mirrored. */
 static double invert(double (*below)(double, int), double q, int dof)
 {
+    if (q == 0.5)
+        return 0;
     if (q > 0.5)
         return -invert(below, 1 - q, dof);
     double low = -1, high = 0;

@@ -38,13 +38,14 @@ static int conclude(const mdl_halving_t *halving, mdl_rung_t *rung, int64_t n_pr
     int too_far = next > halving->max_ratio * (1 + 1e-9);
     rung->finished = small_enough || too_far;
     if (small_enough)
-        rung->note = mdl_text("%lld clusters are left, no more than K = %lld",
-                              (long long)n_promoted, (long long)halving->keep);
+        rung->note = mdl_text("clusters left: %lld, no more than K = %lld", (long long)n_promoted,
+                              (long long)halving->keep);
     else if (too_far)
-        rung->note = mdl_text("%lld clusters are left; the next ratio %.6g would pass R = %.6g",
+        rung->note = mdl_text("clusters left: %lld; the next ratio %.6g would pass R = %.6g",
                               (long long)n_promoted, next, halving->max_ratio);
     else
-        rung->note = mdl_text("%lld clusters go on to ratio %.6g", (long long)n_promoted, next);
+        rung->note =
+            mdl_text("clusters that go on: %lld, to ratio %.6g", (long long)n_promoted, next);
     if (rung->note == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the rung's note");
     return MDL_OK;
@@ -76,7 +77,7 @@ int mdl_halving_pass_all(const mdl_halving_t *halving, mdl_rung_t *rung, mdl_err
     for (int64_t i = 0; i < rung->n_candidate; i++)
         rung->promoted[i] = 1;
     rung->finished = 1;
-    rung->note = mdl_text("%lld clusters, no more than K = %lld: nothing to halve",
+    rung->note = mdl_text("clusters: %lld, no more than K = %lld: nothing to halve",
                           (long long)rung->n_candidate, (long long)halving->keep);
     if (rung->note == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the rung's note");
