@@ -241,7 +241,8 @@ def main():
         sys.stderr.write(f"prepare_corpus.py: {why}\n")
         return E_INPUT
     except FileNotFoundError as why:
-        sys.stderr.write(f"prepare_corpus.py: {why.filename}: no such file; check the path\n")
+        sys.stderr.write(f"prepare_corpus.py: {why.filename or option.output}: "
+                         "no such file or folder; check the path\n")
         return E_MISSING
     except OSError as why:
         sys.stderr.write(f"prepare_corpus.py: {option.output}: {why}\n")
