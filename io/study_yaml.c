@@ -7,12 +7,11 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_PATH_LENGTH = 128, MAX_MODELS = 1000 };
+enum { MAX_PATH_LENGTH = 128, MAX_MODELS = 1000, MAX_DEPTH = 16 };
 
 typedef struct {
     const char *file;
     yaml_document_t document;
-    unsigned char *seen; /* one flag a node: a node that is met twice is an alias */
     mdl_study_t *study;
 } reader_t;
 
@@ -24,15 +23,9 @@ static size_t line_of(const yaml_node_t *node)
     return node->start_mark.line + 1;
 }
 
-/* Enters a node for the first and only time. */
-static int enter(reader_t *reader, int index, yaml_node_t **node, mdl_error_t *err)
+static yaml_node_t *node_at(reader_t *reader, int index)
 {
-    *node = yaml_document_get_node(&reader->document, index);
-    if (reader->seen[index]++)
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s:%zu: a study file has no aliases (*name); write the value out",
-                        reader->file, line_of(*node));
-    return MDL_OK;
+    return yaml_document_get_node(&reader->document, index);
 }
 
 /* The text of a scalar; an error for anything else. */
@@ -134,9 +127,8 @@ static int read_texts(reader_t *reader, const yaml_node_t *node, const mdl_study
     mdl_study_key_clear(key, base);
     for (yaml_node_item_t *item = node->data.sequence.items.start;
          item < node->data.sequence.items.top; item++) {
-        yaml_node_t *entry;
+        yaml_node_t *entry = node_at(reader, *item);
         const char *text = "";
-        MDL_TRY(enter(reader, *item, &entry, err));
         MDL_TRY(scalar(reader, entry, key->path, &text, err));
         rc = mdl_study_key_add(key, base, text, err);
         if (rc != MDL_OK)
@@ -202,9 +194,8 @@ static int read_models(reader_t *reader, const yaml_node_t *node, const mdl_stud
     unsigned count = (unsigned)n;
     memcpy((char *)base + key->count_offset, &count, sizeof count);
     for (size_t i = 0; i < n; i++) {
-        yaml_node_t *entry;
+        yaml_node_t *entry = node_at(reader, node->data.sequence.items.start[i]);
         char *item = items + i * key->item_size;
-        MDL_TRY(enter(reader, node->data.sequence.items.start[i], &entry, err));
         MDL_TRY(read_mapping(reader, entry, section, item, err));
         MDL_TRY(check_item(reader, entry, section, item, err));
     }
@@ -230,16 +221,14 @@ done:
     return rc;
 }
 
-static int check_double(const reader_t *reader, yaml_node_t *node, const yaml_node_pair_t *pair,
+static int check_double(reader_t *reader, yaml_node_t *node, const yaml_node_pair_t *pair,
                         const char *word, const char *path, mdl_error_t *err)
 {
-    yaml_document_t *document = (yaml_document_t *)&reader->document;
     for (yaml_node_pair_t *other = node->data.mapping.pairs.start; other < pair; other++) {
-        yaml_node_t *key = yaml_document_get_node(document, other->key);
+        yaml_node_t *key = node_at(reader, other->key);
         if (strcmp((char *)key->data.scalar.value, word) == 0)
             return mdl_fail(err, MDL_E_INPUT, "%s:%zu: %s: is there twice (first in line %zu)",
-                            reader->file, line_of(yaml_document_get_node(document, pair->key)),
-                            path, line_of(key));
+                            reader->file, line_of(node_at(reader, pair->key)), path, line_of(key));
     }
     return MDL_OK;
 }
@@ -248,11 +237,9 @@ static int read_pair(reader_t *reader, yaml_node_t *node, const yaml_node_pair_t
                      const char *section, void *base, mdl_error_t *err)
 {
     int rc;
-    yaml_node_t *name, *value;
+    yaml_node_t *name = node_at(reader, pair->key), *value = node_at(reader, pair->value);
     const char *word = "";
     char path[MAX_PATH_LENGTH];
-    MDL_TRY(enter(reader, pair->key, &name, err));
-    MDL_TRY(enter(reader, pair->value, &value, err));
     MDL_TRY(scalar(reader, name, "a key", &word, err));
     join(path, section, word);
     MDL_TRY(check_double(reader, node, pair, word, path, err));
@@ -284,18 +271,65 @@ static int read_mapping(reader_t *reader, yaml_node_t *node, const char *section
     return MDL_OK;
 }
 
+static int not_yaml(const char *file, const yaml_parser_t *parser, mdl_error_t *err)
+{
+    return mdl_fail(
+        err, MDL_E_INPUT, "%s:%zu: is not YAML: %s%s%s", file, parser->problem_mark.line + 1,
+        parser->problem != NULL ? parser->problem : "unreadable",
+        parser->context != NULL ? " " : "", parser->context != NULL ? parser->context : "");
+}
+
+/* What a study file never has: aliases, deep nesting (which libyaml needs quadratic time for),
+ * a second document (which would be passed over). */
+static int check_event(const yaml_event_t *event, const char *file, int *depth, int *n_document,
+                       mdl_error_t *err)
+{
+    size_t line = event->start_mark.line + 1;
+    if (event->type == YAML_ALIAS_EVENT)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "%s:%zu: a study file has no aliases (*name); write the value out", file,
+                        line);
+    if (event->type == YAML_DOCUMENT_START_EVENT && ++*n_document > 1)
+        return mdl_fail(err, MDL_E_INPUT, "%s:%zu: a second document starts here; keep one", file,
+                        line);
+    if (event->type == YAML_MAPPING_START_EVENT || event->type == YAML_SEQUENCE_START_EVENT)
+        ++*depth;
+    if (event->type == YAML_MAPPING_END_EVENT || event->type == YAML_SEQUENCE_END_EVENT)
+        --*depth;
+    if (*depth > MAX_DEPTH)
+        return mdl_fail(err, MDL_E_INPUT, "%s:%zu: is nested more than %d deep", file, line,
+                        MAX_DEPTH);
+    return MDL_OK;
+}
+
+static int check_events(const char *file, const char *bytes, size_t n_byte, mdl_error_t *err)
+{
+    yaml_parser_t parser;
+    int rc = MDL_OK, depth = 0, n_document = 0, more = 1;
+    if (!yaml_parser_initialize(&parser))
+        return mdl_fail(err, MDL_E_MEMORY, "%s: out of memory while reading", file);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, n_byte);
+    while (rc == MDL_OK && more) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event)) {
+            rc = not_yaml(file, &parser, err);
+            break;
+        }
+        rc = check_event(&event, file, &depth, &n_document, err);
+        more = event.type != YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return rc;
+}
+
 static int read_document(reader_t *reader, mdl_error_t *err)
 {
     yaml_node_t *root = yaml_document_get_root_node(&reader->document);
     if (root == NULL)
         return mdl_fail(err, MDL_E_INPUT, "%s: is empty; docs/study.md shows what a study holds",
                         reader->file);
-    ptrdiff_t n_node = reader->document.nodes.top - reader->document.nodes.start;
-    int rc = mdl_alloc(&reader->seen, (size_t)n_node + 1, 1, "the study's nodes", err);
-    if (rc == MDL_OK)
-        rc = read_mapping(reader, root, "", reader->study, err);
-    free(reader->seen);
-    return rc;
+    return read_mapping(reader, root, "", reader->study, err);
 }
 
 int mdl_study_parse(mdl_study_t *study, const char *file, const char *bytes, size_t n_byte,
@@ -303,15 +337,14 @@ int mdl_study_parse(mdl_study_t *study, const char *file, const char *bytes, siz
 {
     yaml_parser_t parser;
     reader_t reader = {.file = file, .study = study};
+    int rc = check_events(file, bytes, n_byte, err);
+    if (rc != MDL_OK)
+        return rc;
     if (!yaml_parser_initialize(&parser))
         return mdl_fail(err, MDL_E_MEMORY, "%s: out of memory while reading", file);
     yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, n_byte);
-    int rc = MDL_OK;
     if (!yaml_parser_load(&parser, &reader.document)) {
-        rc = mdl_fail(
-            err, MDL_E_INPUT, "%s:%zu: is not YAML: %s%s%s", file, parser.problem_mark.line + 1,
-            parser.problem != NULL ? parser.problem : "unreadable",
-            parser.context != NULL ? " " : "", parser.context != NULL ? parser.context : "");
+        rc = not_yaml(file, &parser, err);
     } else {
         rc = read_document(&reader, err);
         yaml_document_delete(&reader.document);
