@@ -61,7 +61,7 @@ int64_t mdl_training_step_at(double ratio, int64_t total_steps);
 
 /* Prepares a run from step 0. Everything is borrowed and outlives it; the workspace is for this
  * adapter and has room for corpus->max_length + features->n_visual positions. Takes
- * 4 bytes x n_param x (log2(batch) + 4). Freed by mdl_training_free. Not collective.
+ * 4 bytes x n_param x (log2(batch) + 3). Freed by mdl_training_free. Not collective.
  * Returns MDL_E_INPUT or MDL_E_MEMORY. */
 int mdl_training_new(const mdl_training_settings_t *settings, const mdl_corpus_t *corpus,
                      const mdl_features_t *features, mdl_adapter_t *adapter,
