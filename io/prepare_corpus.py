@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tokenise the samples of a study, once, for one language model.
 
-    python3 prepare_corpus.py --samples images.csv --tokenizer MODEL/tokenizer.json \\
+    python3 prepare_corpus.py SAMPLES --tokenizer MODEL/tokenizer.json \\
             --template '<bos>A picture of <image> {answer}<eos>' -o corpus.h5
 
 SAMPLES is a CSV file with a header, or a JSON Lines file (.jsonl), with the columns
@@ -225,7 +225,7 @@ def prepare(option):
 def main():
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--samples", required=True, metavar="FILE", help="the table of samples, .csv or .jsonl")
+    add("samples", metavar="SAMPLES", help="the table of samples, .csv or .jsonl")
     add("--tokenizer", required=True, metavar="FILE", help="tokenizer.json of the language model")
     add("--template", required=True, metavar="TEXT", help="how a sample becomes text")
     add("-o", "--output", required=True, metavar="FILE", help="the corpus to write")
