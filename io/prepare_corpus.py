@@ -2,7 +2,7 @@
 """Tokenise the samples of a study, once, for one language model.
 
     python3 prepare_corpus.py SAMPLES --tokenizer MODEL/tokenizer.json \\
-            --template '<bos>A picture of <image> {answer}<eos>' -o corpus.h5
+            --template '<bos>A picture of<image> {answer}<eos>' -o corpus.h5
 
 SAMPLES is a CSV file with a header, or a JSON Lines file (.jsonl), with the columns
     sample_id   the image, by the id that its features carry
