@@ -5,9 +5,10 @@
                     unicode-data wordnet-base
     python3 train_language.py --out language
 
-Needs the packages of env/requirements-python.txt and PyTorch (Debian's python3-torch, or
-`pip install torch`). One core, about three minutes a model. The run is deterministic on one
-version of PyTorch and one kind of processor; elsewhere rounding may move the last digits.
+Needs the packages of env/requirements-python.txt and PyTorch 2.0 or newer (`pip install torch`;
+Debian 12's python3-torch is too old). One core, about three minutes a model. The run is
+deterministic on one version of PyTorch and one kind of processor; elsewhere rounding may move the
+last digits. The models that are shipped were made with PyTorch 2.15.0 and tokenizers 0.23.3.
 
 NAME/ gets config.json, model.safetensors (float16) and tokenizer.json, all in the layout that
 Hugging Face publishes for Llama, and metrics.json with the validation loss. The texts:
