@@ -138,33 +138,48 @@ static void loss_follows_from_logits(void **state)
 }
 
 /* Central differences of the loss along random directions of all parameters. */
-static void gradient_by_differences(void **state)
+static void compare_slopes(model_t *model, const mdl_sample_t *sample)
 {
-    (void)state;
-    model_t model = open_model("llama-3.1");
     mdl_error_t err;
-    const int32_t token[7] = {1, 17, 44, 90, 3, 60, 2};
-    const uint8_t scored[7] = {0, 1, 0, 1, 1, 0, 0}; /* before and after the visual tokens */
-    mdl_sample_t sample = {7, token, scored, 3, 2, feature};
     double loss, above, below;
-    float *param = model.adapter->param, *grad = model.adapter->grad;
-    check(mdl_sample_gradient(model.ws, &sample, 0.5, &loss, &err), &err);
+    float *param = model->adapter->param, *grad = model->adapter->grad;
+    int64_t n_param = model->adapter->n_param;
+    memset(grad, 0, (size_t)n_param * sizeof *grad);
+    check(mdl_sample_gradient(model->ws, sample, 0.5, &loss, &err), &err);
     for (int trial = 0; trial < 5; trial++) {
         double slope = 0;
-        for (int64_t i = 0; i < model.adapter->n_param; i++) {
+        for (int64_t i = 0; i < n_param; i++) {
             float direction = sinf((float)(i * (trial + 1)) + (float)trial);
             slope += 2 * (double)grad[i] * (double)direction; /* undo the scale of 0.5 */
             param[i] += 1e-3f * direction;
         }
-        check(mdl_sample_loss(model.ws, &sample, &above, &err), &err);
-        for (int64_t i = 0; i < model.adapter->n_param; i++)
+        check(mdl_sample_loss(model->ws, sample, &above, &err), &err);
+        for (int64_t i = 0; i < n_param; i++)
             param[i] -= 2e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
-        check(mdl_sample_loss(model.ws, &sample, &below, &err), &err);
-        for (int64_t i = 0; i < model.adapter->n_param; i++)
+        check(mdl_sample_loss(model->ws, sample, &below, &err), &err);
+        for (int64_t i = 0; i < n_param; i++)
             param[i] += 1e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
-        print_message("slope %.6f by differences %.6f\n", slope, (above - below) / 2e-3);
-        assert_true(fabs(slope - (above - below) / 2e-3) < 5e-3 * fmax(1, fabs(slope)));
+        double numeric = (above - below) / 2e-3;
+        print_message("slope %.6f by differences %.6f\n", slope, numeric);
+        assert_true(fabs(slope - numeric) < 5e-3 * fmax(1, fabs(slope)));
     }
+}
+
+/* A short sample, scored before and after its visual tokens, and one that is long enough to leave
+ * the products for few rows and to need its logits in two parts. */
+static void gradient_by_differences(void **state)
+{
+    (void)state;
+    enum { N = 50 };
+    int32_t token[N];
+    uint8_t scored[N];
+    model_t model = open_model("llama-3.1");
+    for (int i = 0; i < N; i++) {
+        token[i] = (i * 31 + 1) % N_VOCAB;
+        scored[i] = i == 1 || (i > 2 && i != 20);
+    }
+    compare_slopes(&model, &(mdl_sample_t){7, token, scored, 3, 2, feature});
+    compare_slopes(&model, &(mdl_sample_t){N, token, scored, 3, 2, feature});
     close_model(&model);
 }
 
