@@ -90,50 +90,60 @@ static void make_similarity(world_t *world, side_t *side, double spread)
         }
 }
 
-/* Mean distance of two groups of models: average linkage (Sokal and Michener 1958). */
-static double group_distance(const side_t *side, const int *group, int a, int b)
+/* Average linkage, a merge's distances by the formula of Lance and Williams (1967). Each group
+ * lives on in the slot of its first model, which is a dead slot's parent. */
+typedef struct {
+    double distance[MAX_MODEL][MAX_MODEL];
+    int node[MAX_MODEL], size[MAX_MODEL], dead[MAX_MODEL];
+} groups_t;
+
+static void find_closest(const groups_t *groups, int n, int *first, int *second)
 {
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < side->n; i++)
-        for (int j = 0; j < side->n; j++)
-            if (group[i] == a && group[j] == b) {
-                sum += 1 - side->similarity[i * side->n + j];
-                n++;
+    double best = INFINITY;
+    for (int a = 0; a < n; a++)
+        for (int b = a + 1; b < n; b++)
+            if (!groups->dead[a] && !groups->dead[b] && groups->distance[a][b] < best) {
+                best = groups->distance[a][b];
+                *first = a;
+                *second = b;
             }
-    return n > 0 ? sum / n : INFINITY;
+}
+
+static void merge_groups(groups_t *groups, int n, int a, int b)
+{
+    double share = (double)groups->size[a] / (groups->size[a] + groups->size[b]);
+    for (int k = 0; k < n; k++)
+        groups->distance[a][k] = groups->distance[k][a] =
+            share * groups->distance[a][k] + (1 - share) * groups->distance[b][k];
+    groups->size[a] += groups->size[b];
+    groups->dead[b] = 1;
 }
 
 static void make_linkage(side_t *side, int32_t *label, double threshold)
 {
-    int group[MAX_MODEL];
-    for (int i = 0; i < side->n; i++)
-        label[i] = group[i] = i;
-    for (int merge = 0; merge < side->n - 1; merge++) {
-        double best = INFINITY;
-        int first = 0, second = 0, size = 0;
-        for (int a = 0; a < side->n + merge; a++)
-            for (int b = a + 1; b < side->n + merge; b++) {
-                double distance = group_distance(side, group, a, b);
-                if (distance < best) {
-                    best = distance;
-                    first = a;
-                    second = b;
-                }
-            }
-        int32_t kept = MAX_MODEL;
-        for (int i = 0; i < side->n; i++)
-            if (group[i] == first || group[i] == second) {
-                group[i] = side->n + merge;
-                kept = label[i] < kept ? label[i] : kept;
-                size++;
-            }
-        for (int i = 0; i < side->n; i++)
-            if (group[i] == side->n + merge && best <= 1 - threshold)
-                label[i] = kept;
-        const double row[4] = {first, second, best, size};
-        memcpy(side->linkage + 4 * merge, row, sizeof row);
+    groups_t *groups = calloc(1, sizeof *groups);
+    int n = side->n;
+    for (int i = 0; i < n; i++) {
+        label[i] = groups->node[i] = i;
+        groups->size[i] = 1;
+        for (int j = 0; j < n; j++)
+            groups->distance[i][j] = 1 - side->similarity[i * n + j];
     }
+    for (int merge = 0; merge < n - 1; merge++) {
+        int a = 0, b = 0;
+        find_closest(groups, n, &a, &b);
+        double *row = side->linkage + 4 * merge;
+        row[0] = fmin(groups->node[a], groups->node[b]);
+        row[1] = fmax(groups->node[a], groups->node[b]);
+        row[2] = groups->distance[a][b];
+        merge_groups(groups, n, a, b);
+        row[3] = groups->size[a];
+        groups->node[a] = n + merge;
+        for (int i = 0; i < n && row[2] <= 1 - threshold; i++)
+            if (label[i] == b)
+                label[i] = a;
+    }
+    free(groups);
 }
 
 /* Labels in the order of the first model; the medoid is simply the first of its cluster. */
