@@ -228,6 +228,10 @@ void mdl_scaling_draw(mdl_buffer_t *page, const mdl_report_input_t *input, int n
         n_drawn++;
     }
     mdl_buffer_add(page, "</div>\n");
+    if (n_drawn == 0) {
+        mdl_html_figure_end(page, "No predicted error is above 0, so none has a logarithm.");
+        return;
+    }
     mdl_html_figure_end(
         page,
         "The best %d predictions. Filled points are in the fit, hollow ones are "
