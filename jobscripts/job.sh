@@ -61,7 +61,7 @@ mdl_job() {
     if [[ $code -eq 0 ]]; then
         mdl_remember "$step" "done" 0 ""
     else
-        mdl_remember "$step" failed "$code" "$(mdl_last_error "$(mdl_job_log "$step")")"
+        mdl_remember "$step" failed "$code" "$(mdl_why "$code" "$(mdl_job_log "$step")")"
     fi
     exit "$code"
 }

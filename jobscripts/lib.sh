@@ -127,6 +127,16 @@ mdl_last_error() {
     printf '%.600s' "${line:-its log is empty}"
 }
 
+# Why a step failed, from its exit code and log.
+mdl_why() { # CODE LOG
+    local text
+    text=$(mdl_last_error "$2")
+    if (($1 > 128)); then
+        text="killed by signal $(($1 - 128)) (no memory left, scancel, a dead node); last words: $text"
+    fi
+    printf '%s' "$text"
+}
+
 # Puts the launcher's words for $1 ranks (of this allocation when empty) into the array launch.
 mdl_launcher() {
     if [[ -n $1 ]]; then

@@ -153,7 +153,7 @@ mdl_explain_queued() { # ID
     row_advice=${row_advice//JOB/$1}
 }
 
-# What is known of a step that isn't in the queue.
+# What is known of a step that isn't in the queue; row_before is the state of the step before it.
 mdl_explain_remembered() { # STEP ID
     local state code digest host pid job when sentence
     {
@@ -175,9 +175,11 @@ mdl_explain_remembered() { # STEP ID
     elif [[ $state == running || $state == requeued ]]; then
         row_state=failed row_reason="ended without a word (killed, or its node died): $(mdl_last_error "$row_log")"
         row_advice="run or submit again; it goes on from its last checkpoint"
+    elif [[ -n $2 && $row_before != "done" ]]; then
+        row_state=pending row_reason="was cancelled, as the step before did not end well"
     elif [[ -n $2 ]]; then
-        row_state=failed row_reason="job $2 never ran: it was cancelled, as is done when the step before fails"
-        row_advice="correct the cause, then submit again"
+        row_state=failed row_reason="was cancelled before it started"
+        row_advice="submit again"
     else
         row_state=pending row_reason="not started"
     fi
@@ -191,8 +193,10 @@ mdl_find_log() { # STEP ID
     [[ -e $row_log ]] || row_log=''
 }
 
-# Sets row_state, row_job, row_reason, row_advice, row_log of step $1.
+# Sets row_state, row_job, row_reason, row_advice, row_log of step $1; the steps come in order.
+row_state="done"
 mdl_explain() {
+    row_before=$row_state
     row_state='' row_reason='' row_advice=''
     row_job=$(mdl_job_of "$1")
     mdl_find_log "$1" "$row_job"
