@@ -204,7 +204,7 @@ static int lacks_inputs(const job_t *job)
     return missing;
 }
 
-/* Compares the n models whose archives are named by path_of(study, medoid, model). */
+/* Compares the vision encoders, or the language models as seen through medoid. */
 static int compare_of_study(job_t *job, const mdl_study_t *study, const char *medoid,
                             mdl_error_t *err)
 {
