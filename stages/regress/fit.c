@@ -17,11 +17,14 @@ double mdl_fit_floor(const mdl_point_t *points, int n)
     return 1 / (2 * fmax(n_sample, 1));
 }
 
-/* The point's standard error in log error: 1 (a factor of e) where it is at the floor, NaN where
- * the trainer gave none. */
+/* The point's standard error in log error, no smaller than the floor's: 1 (a factor of e) where the
+ * error is at the floor, NaN where the trainer gave none. */
 static double log_stderr(const mdl_point_t *point, double floor_)
 {
-    return point->error < floor_ ? 1 : point->error_stderr / point->error;
+    if (point->error < floor_)
+        return 1;
+    return point->error_stderr < floor_ ? floor_ / point->error
+                                        : point->error_stderr / point->error;
 }
 
 typedef struct {

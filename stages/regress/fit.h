@@ -13,8 +13,8 @@ typedef struct {
     double low, high;        /* interval of it, within [0, 1]; NaN when nothing is known of it */
 } mdl_fit_t;
 
-/* Fits n >= 1 points of different ratios. confidence: of the interval, 0 to 1. Errors under the
- * floor of mdl_fit_floor count as the floor. Not collective. */
+/* Fits n >= 1 points of different ratios. confidence: of the interval, 0 to 1. Errors and standard
+ * errors under the floor of mdl_fit_floor count as the floor. Not collective. */
 mdl_fit_t mdl_fit_line(const mdl_point_t *points, int n, double confidence);
 
 /* What an error of 0 counts as: 1 / (2 n_sample) with the number of evaluated samples that the

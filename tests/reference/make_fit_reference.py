@@ -21,7 +21,7 @@ def case(confidence, ratio, error, stderr):
             samples = e * (1 - e) / s**2
             break
     floor = 1 / (2 * max(samples, 1))
-    spread = np.where(error < floor, 1.0, stderr / np.where(error > 0, error, 1))
+    spread = np.where(error < floor, 1.0, np.maximum(stderr, floor) / np.where(error > 0, error, 1))
     x, y = np.log(ratio), np.log(np.maximum(error, floor))
     q = (1 + confidence) / 2
     measured = np.mean(spread**2)
@@ -61,6 +61,7 @@ def main():
     case(0.9, [0.1, 0.05], [0.5, 0.6], [nan, nan])
     case(0.9, [0.1], [0.5], [0.02])
     case(0.9, [0.1], [0.5], [nan])
+    case(0.9, four, [1.0, 1.0, 1.0, 1.0], [0.0] * 4)
     case(0.99, four, [0.97, 0.96, 0.99, 0.95], [0.005] * 4)
     rng = np.random.default_rng(3)
     for n in (3, 6, 12):

@@ -76,7 +76,7 @@ static void agrees_with_numpy_and_scipy(void **state)
         n_quantile++;
     }
     fclose(file);
-    assert_int_equal(n_fit, 17);
+    assert_int_equal(n_fit, 18);
     assert_int_equal(n_quantile, 72);
 }
 
