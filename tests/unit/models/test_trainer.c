@@ -6,7 +6,7 @@
 #include "io/checkpoint_file.h"
 #include "io/h5.h"
 #include "models/native_score.h"
-#include "models/trainer.h"
+#include "models/trainer_native.h"
 #include "mpi/stop.h"
 
 #include <math.h>
@@ -257,6 +257,41 @@ static void measuring_counts_right_answers(void **state)
     synthetic_free(single);
 }
 
+/* Right answers by their token ids: the class's word and the end token, nothing else. */
+static void errors_are_counted_by_hand(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t point;
+    mdl_native_inputs_t inputs = {.study = undisturbed};
+    mdl_native_run_t run;
+    char *configuration = NULL;
+    int n_wrong = 0;
+    check(measure(undisturbed, 0.25, &point, &err), &err);
+    void *native;
+    check(mdl_trainer_native_open(MPI_COMM_WORLD, undisturbed, &native, &err), &err);
+    if (rank == 0)
+        check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
+    check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, &err),
+          &err);
+    check(mdl_native_run_resume(&run, 20, &err), &err);
+    assert_int_equal(run.training->step, 20);
+    for (int i = SYNTHETIC_TRAIN; i < SYNTHETIC_TRAIN + SYNTHETIC_EVAL; i++) {
+        mdl_sample_t prompt = mdl_training_sample(inputs.corpus, inputs.features, i);
+        int32_t ids[4];
+        int64_t n_id;
+        prompt.n_token = 3;
+        prompt.scored = NULL;
+        check(mdl_sample_greedy(run.workspace, &prompt, 4, 2, ids, &n_id, &err), &err);
+        n_wrong += n_id != 1 || ids[0] != 10 + i % SYNTHETIC_CLASSES;
+    }
+    assert_true(n_wrong > 0 && n_wrong < SYNTHETIC_EVAL);
+    assert_true(fabs(point.error - n_wrong / (double)SYNTHETIC_EVAL) < 1e-12);
+    mdl_native_run_close(&run);
+    mdl_native_inputs_release(&inputs);
+    mdl_trainer_native.free(native);
+}
+
 static void unanswerable_questions_are_all_wrong(void **state)
 {
     (void)state;
@@ -376,6 +411,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stop_is_resumed),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(measuring_counts_right_answers),
+        cmocka_unit_test(errors_are_counted_by_hand),
         cmocka_unit_test(unanswerable_questions_are_all_wrong),
         cmocka_unit_test(standard_errors_are_never_zero),
         cmocka_unit_test(a_missing_mark_is_trained_again),
