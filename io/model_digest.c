@@ -38,7 +38,10 @@ int mdl_model_digest(const char *folder, char digits[MDL_DIGEST_SIZE], mdl_error
         return rc;
     int n_entry = scandir(folder, &entries, is_weights, alphasort);
     if (n_entry < 0)
-        rc = mdl_fail(err, MDL_E_IO, "%s: can't be listed: %s", folder, strerror(errno));
+        rc = mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
+                      "%s: can't be listed: %s; it has to be a folder with config.json and "
+                      "model.safetensors",
+                      folder, strerror(errno));
     if (rc == MDL_OK)
         rc = add_file(digest, folder, "config.json", err);
     for (int i = 0; i < n_entry; i++) {

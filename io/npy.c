@@ -198,8 +198,9 @@ static int start(mdl_npy_t *npy, const char *path, const char *mode, mdl_error_t
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path);
     npy->file = fopen(path, mode);
     if (npy->file == NULL)
-        return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "%s: cannot be %s: %s",
-                        path, mode[0] == 'r' ? "read" : "written", strerror(errno));
+        return mdl_fail(err, mode[0] == 'r' && errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
+                        "%s: cannot be %s: %s", path, mode[0] == 'r' ? "read" : "written",
+                        strerror(errno));
     return MDL_OK;
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Rows that are computed between two writes, and their bytes. */
 enum { PIECE_ROWS = 16, PIECE_BYTES = 4 << 20 };
@@ -109,8 +110,8 @@ static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provena
     *current = mdl_result_is_current(job->extract->out, provenance, why);
     if (*current && !job->stage->force)
         mdl_log(level_of(job), "up to date: %s", job->extract->out);
-    else if (!*current)
-        mdl_log(MDL_LOG_VERBOSE, "%s: %s", job->extract->out, why);
+    else if (!*current && access(job->extract->out, F_OK) == 0)
+        mdl_log(MDL_LOG_INFO, "making %s again: %s", job->extract->out, why);
     *current = *current && !job->stage->force;
     return MDL_OK;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Each rank holds about so much of the source at a time. */
 enum { PIECE_BYTES = 4 << 20 };
@@ -100,8 +101,8 @@ static int look(job_t *job, mdl_provenance_t *provenance, int *current, mdl_erro
     *current = mdl_result_is_current(job->import->out, provenance, why);
     if (*current && !job->stage->force)
         mdl_log(level_of(job), "up to date: %s", job->import->out);
-    else if (!*current)
-        mdl_log(MDL_LOG_VERBOSE, "%s: %s", job->import->out, why);
+    else if (!*current && access(job->import->out, F_OK) == 0)
+        mdl_log(MDL_LOG_INFO, "making %s again: %s", job->import->out, why);
     *current = *current && !job->stage->force;
     return MDL_OK;
 }
