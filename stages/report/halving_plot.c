@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LABEL = 24, ROWS_A_FIGURE = 40 };
+enum { MAX_LABEL = 24, MOST_ROWS = 48 };
 
 static const double row_height = 22, column_width = 62, cell_width = 46, cell_height = 17,
                     header = 46, character_width = 7.1;
@@ -178,10 +178,9 @@ int mdl_halving_draw(mdl_buffer_t *page, const mdl_rung_t *rungs, int n_rung, md
         n_longest = n > n_longest ? n : n_longest;
     }
     chart.left = (n_longest < MAX_LABEL ? n_longest : MAX_LABEL) * character_width + 8;
-    for (int64_t first = 0; first < chart.n_life; first += ROWS_A_FIGURE) {
-        int64_t end = first + ROWS_A_FIGURE;
-        draw_rows(page, &chart, first, end < chart.n_life ? end : chart.n_life);
-    }
+    int64_t n_figure = (chart.n_life + MOST_ROWS - 1) / MOST_ROWS;
+    for (int64_t i = 0; i < n_figure; i++)
+        draw_rows(page, &chart, i * chart.n_life / n_figure, (i + 1) * chart.n_life / n_figure);
 done:
     free(chart.lives);
     free(chart.cells);

@@ -5,7 +5,7 @@
 #include "io/rung_file.h"
 #include "report/svg.h"
 
-/* Draws rungs (n_rung >= 1 of them, ascending) as figures of at most 40 rows each: a bar for each
+/* Draws rungs (n_rung >= 1 of them, ascending) as figures of at most 48 rows each: a bar for each
  * candidate as long as it lived, a cell at each rung coloured by the error measured there, which is
  * written in it. Those who lived longest come first, then the smaller last error. Returns
  * MDL_E_MEMORY. Not collective. */

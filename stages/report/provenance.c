@@ -15,6 +15,16 @@ static const char *shown_path(const mdl_report_input_t *input, const char *path)
     return path + length + 1;
 }
 
+/* Its lines, set off by commas. */
+static void draw_configuration(mdl_buffer_t *page, const char *text)
+{
+    for (const char *separator = ""; *text != '\0'; separator = ", ") {
+        int length = (int)strcspn(text, "\n");
+        mdl_html_text(page, "%s%.*s", separator, length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 static void draw_file(mdl_buffer_t *page, const mdl_report_input_t *input,
                       const mdl_report_file_t *file)
 {
@@ -27,7 +37,7 @@ static void draw_file(mdl_buffer_t *page, const mdl_report_input_t *input,
     mdl_buffer_add(page, "</td><td><code>");
     mdl_html_text(page, "%.12s", file->content_digest);
     mdl_buffer_add(page, "</code></td><td class=\"lines\">");
-    mdl_html_text(page, "%s", file->configuration);
+    draw_configuration(page, file->configuration);
     mdl_buffer_add(page, "</td></tr>\n");
 }
 

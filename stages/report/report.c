@@ -80,6 +80,12 @@ static void draw_prediction(mdl_buffer_t *page, const mdl_report_input_t *input)
     mdl_buffer_add(page, " after the whole alignment run.");
 }
 
+static int is_outside(const mdl_regress_t *from, double error)
+{
+    int64_t row = row_of_choice(from);
+    return row >= 0 && (error < from->low[row] || error > from->high[row]);
+}
+
 static void draw_measurement(mdl_buffer_t *page, const mdl_report_input_t *input)
 {
     if (!input->has_final)
@@ -90,6 +96,8 @@ static void draw_measurement(mdl_buffer_t *page, const mdl_report_input_t *input
     mdl_buffer_add(page, " measured %.3f", input->final.error);
     if (isfinite(input->final.error_stderr))
         mdl_buffer_add(page, " (standard error %.3f)", input->final.error_stderr);
+    if (input->has_regress && same && is_outside(&input->regress, input->final.error))
+        mdl_buffer_add(page, ", outside that interval");
     mdl_buffer_add(page, ".");
 }
 

@@ -39,8 +39,9 @@ const char mdl_report_style[] =
     ".mini{display:block;width:100px;height:12px;margin:.3rem 0 0}\n"
     "td .small,th "
     ".small{display:block;font-size:.8rem;color:var(--soft);font-weight:400;white-space:nowrap}\n"
-    "td.lines{white-space:pre-wrap;font-size:.8rem;min-width:14rem}\n"
+    "td.lines{font-size:.8rem;min-width:14rem}\n"
     "table.files{font-size:.85rem}\n"
+    "@media screen{.files th,.files td:nth-child(2){white-space:nowrap}}\n"
     "summary{cursor:pointer;padding:.6rem 0;color:var(--accent)}\n"
     "dl{columns:2 16rem;margin:.5rem 0;font-size:.875rem}\n"
     "dl div{display:flex;gap:.75rem;justify-content:space-between;break-inside:avoid;"
@@ -77,5 +78,6 @@ const char mdl_report_style[] =
     "div{break-inside:avoid}p{break-inside:avoid}section>p{break-after:avoid}td .small,th "
     ".small{font-size:7pt}.pair,.panels{grid-template-columns:1fr "
     "1fr}thead{display:"
-    "table-header-group}.plot,.table{overflow:visible}.plot svg{min-width:0!important}"
+    "table-header-group}.plot,.table{overflow:visible}.plot "
+    "svg{min-width:0!important;max-height:205mm}.panels svg{max-height:60mm}"
     "table{font-size:8pt}td.lines{font-size:7pt}}\n";

@@ -16,7 +16,7 @@ void mdl_svg_begin(mdl_buffer_t *page, double width, double height, const char *
         mdl_buffer_add(page, "\"");
     }
     mdl_buffer_add(page,
-                   "><svg viewBox=\"0 0 %.6g %.6g\" role=\"img\" "
+                   "><svg viewBox=\"0 0 %.6g %.6g\" role=\"img\" preserveAspectRatio=\"xMinYMin\" "
                    "xmlns=\"http://www.w3.org/2000/svg\" style=\"max-width:%.0fpx",
                    width, height, 1.3 * width);
     if (width > widest_on_phone)

@@ -106,6 +106,23 @@ static void make_page(mdl_buffer_t *page, const made_up_t *search)
     assert_null(strstr(page->bytes, ">inf"));
 }
 
+static void measurement_outside_of_the_interval(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_report_input_t input;
+    mdl_buffer_t page = {0}, again = {0};
+    read_search(&input, &(made_up_t){5, 3, 0.7, 0.8, MADE_UP_FINAL, NULL});
+    assert_int_equal(mdl_report_page(&page, &input, &err), MDL_OK);
+    assert_null(strstr(page.bytes, "outside that interval"));
+    input.final.error = input.regress.high[0] + 0.01;
+    assert_int_equal(mdl_report_page(&again, &input, &err), MDL_OK);
+    assert_non_null(strstr(again.bytes, "outside that interval"));
+    mdl_report_input_free(&input);
+    mdl_buffer_free(&page);
+    mdl_buffer_free(&again);
+}
+
 static int count(const char *text, const char *what)
 {
     int n = 0;
@@ -200,9 +217,13 @@ static void files_that_do_not_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_search),  cmocka_unit_test(each_stage_alone),
-        cmocka_unit_test(hostile_names), cmocka_unit_test(one_model_of_each_kind),
-        cmocka_unit_test(many_models),   cmocka_unit_test(files_that_do_not_fit),
+        cmocka_unit_test(whole_search),
+        cmocka_unit_test(each_stage_alone),
+        cmocka_unit_test(hostile_names),
+        cmocka_unit_test(one_model_of_each_kind),
+        cmocka_unit_test(many_models),
+        cmocka_unit_test(files_that_do_not_fit),
+        cmocka_unit_test(measurement_outside_of_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
