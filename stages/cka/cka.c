@@ -227,6 +227,13 @@ static int compare_of_study(job_t *job, const mdl_study_t *study, const char *me
     job->paths = (const char *const *)paths;
     job->n_path = n;
     job->output = output;
+    if (n == 1)
+        mdl_log(
+            MDL_LOG_WARN,
+            "the zoo has one model on the %s side, %s: there is nothing to compare it with, and "
+            "it is a cluster of its own",
+            medoid == NULL ? "vision" : "language",
+            medoid == NULL ? study->zoo.vision[0].name : study->zoo.language[0].name);
     if (!job->stage->dry_run || !lacks_inputs(job))
         rc = compare(job, err);
 done:
@@ -283,9 +290,10 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
         return run_study(stage, options, err);
     if (options->output == NULL)
         return mdl_fail(err, MDL_E_USAGE, "no output: give -o OUT.h5 (or --study STUDY.yaml)");
-    if (stage->n_argument == 0)
-        return mdl_fail(err, MDL_E_USAGE,
-                        "no input: give the archive files of at least two models");
+    if (stage->n_argument < 2)
+        return mdl_fail(err, stage->n_argument == 0 ? MDL_E_USAGE : MDL_E_INPUT,
+                        "%s: CKA compares models; give the archive files of at least two",
+                        stage->n_argument == 0 ? "no input" : "one file");
     job_t job = {.stage = stage,
                  .settings = settings_of(options->estimator, options->kernel, options->batch,
                                          options->sigma),

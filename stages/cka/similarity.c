@@ -18,9 +18,8 @@ int64_t mdl_cka_max_feat(const mdl_cka_task_t *task)
 int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
                   mdl_error_t *err)
 {
-    if (n_model < 2)
-        return mdl_fail(err, MDL_E_INPUT, "CKA compares models, and there is %d; give at least two",
-                        n_model);
+    if (n_model < 1)
+        return mdl_fail(err, MDL_E_INPUT, "CKA compares models, and there is none");
     if (n_sample < MDL_CKA_MIN_ROWS)
         return mdl_fail(err, MDL_E_INPUT,
                         "the models have %lld samples in common; CKA is undefined for fewer than "

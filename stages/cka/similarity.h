@@ -43,7 +43,7 @@ int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_ro
 int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
                        int n_model, int64_t n_sample, double *similarity, mdl_error_t *err);
 
-/* What can be refused before any row is read: fewer than two models, fewer than 4 rows
+/* What can be refused before any row is read: no model, fewer than 4 rows
  * (MDL_E_INPUT), a batch or bandwidth out of range (MDL_E_USAGE). Not collective. */
 int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
                   mdl_error_t *err);

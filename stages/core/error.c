@@ -25,10 +25,13 @@ int mdl_error_prefix(mdl_error_t *err, const char *format, ...)
     memcpy(old, err->text, sizeof old);
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", old);
+    size_t used = strlen(err->text);
+    size_t room = sizeof err->text - used - 1;
+    strncat(err->text, ": ", room);
+    room = sizeof err->text - strlen(err->text) - 1;
+    strncat(err->text, old, room);
     return err->code;
 }
 

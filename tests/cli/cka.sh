@@ -29,7 +29,7 @@ expect 64 "no input" mordal-cka -o x.h5
 expect 64 "is none of biased|unbiased|minibatch" mordal-cka --estimator best -o x.h5 ve/*.h5
 expect 64 "batch of 3 rows" mordal-cka --batch 3 -o x.h5 ve/*.h5
 expect 64 "bandwidth must be above 0" mordal-cka --kernel rbf --sigma -1 -o x.h5 ve/*.h5
-expect 65 "give at least two" mordal-cka -o x.h5 ve/dinov2s.h5
+expect 65 "at least two" mordal-cka -o x.h5 ve/dinov2s.h5
 expect 65 "both hold model dinov2s" mordal-cka -o x.h5 ve/dinov2s.h5 ve/dinov2s.h5
 expect 65 "doesn't start as a file of Mordal" mordal-cka -o x.h5 ve/dinov2s.h5 import.txt
 expect 65 "mordal-similarity" mordal-cka -o x.h5 ve/dinov2s.h5 biased-1.h5

@@ -301,7 +301,7 @@ static void what_cannot_be_computed_is_refused(void **state)
         make_fixture("F2", m);
         mdl_cka_settings_t settings = settings_of(estimators[e % 3], 16);
         settings.kernel = e < 3 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
-        expect_refusal(settings, m, 1, 64, MDL_E_INPUT, "at least two");
+        expect_refusal(settings, m, 0, 64, MDL_E_INPUT, "there is none");
         expect_refusal(settings, m, 2, 3, MDL_E_INPUT, "fewer than 4");
         double kept = m[1].x[40 * 6 + 5];
         m[1].x[40 * 6 + 5] = NAN;
