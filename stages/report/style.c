@@ -79,5 +79,5 @@ const char mdl_report_style[] =
     ".small{font-size:7pt}.pair,.panels{grid-template-columns:1fr "
     "1fr}thead{display:"
     "table-header-group}.plot,.table{overflow:visible}.plot "
-    "svg{min-width:0!important;max-height:205mm}.panels svg{max-height:60mm}"
+    "svg{min-width:0!important;max-height:190mm}.panels svg{max-height:60mm}"
     "table{font-size:8pt}td.lines{font-size:7pt}}\n";
