@@ -60,7 +60,7 @@ static int name_things(job_t *job, const char *vision, mdl_error_t *err)
     job->configuration =
         mdl_text("model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
                  "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64
-                 "\nlearning_rate=%.17g\nbeta1=%.17g\nbeta2=%.17g\nepsilon=%.17g",
+                 "\nlearning_rate=%.15g\nbeta1=%.15g\nbeta2=%.15g\nepsilon=%.15g",
                  job->language->model, vision, extract->pooling, extract->samples, extract->warmup,
                  settings->seed, settings->epochs, settings->batch, settings->learning_rate,
                  settings->beta1, settings->beta2, settings->epsilon);

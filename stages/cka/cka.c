@@ -72,7 +72,7 @@ static char *configuration_of(const job_t *job)
     if (s->estimator == MDL_CKA_MINIBATCH)
         snprintf(batch, sizeof batch, "batch=%lld\n", (long long)s->batch);
     if (s->kernel == MDL_CKA_RBF)
-        snprintf(sigma, sizeof sigma, "sigma=%.17g\n", s->sigma);
+        snprintf(sigma, sizeof sigma, "sigma=%.15g\n", s->sigma);
     return mdl_text("estimator=%s\n%skernel=%s\n%srows=%s\n", estimator_names[s->estimator], batch,
                     s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
                     job->common ? "common" : "all");

@@ -65,7 +65,7 @@ static int cluster_file(mdl_stage_t *stage, const char *input, const char *outpu
     MDL_TRY(mdl_similarity_read(input, &similarity, err));
     if (isnan(threshold))
         threshold = strcmp(similarity.side, "language") == 0 ? 0.8 : 0.7;
-    configuration = mdl_text("linkage=%s\nthreshold=%.17g\n", linkage, threshold);
+    configuration = mdl_text("linkage=%s\nthreshold=%.15g\n", linkage, threshold);
     provenance.configuration = configuration;
     if (configuration == NULL) {
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the settings' text");

@@ -23,8 +23,8 @@ static char *native_settings(const mdl_study_t *study)
         return NULL;
     char *text = mdl_text(
         "trainer.kind=native\nseed=%llu\ntrainer.epochs=%lld\ntrainer.batch=%lld\n"
-        "trainer.learning_rate=%.17g\ntrainer.beta1=%.17g\ntrainer.beta2=%.17g\n"
-        "trainer.epsilon=%.17g\ntrainer.lora.rank=%lld\ntrainer.lora.alpha=%.17g\n"
+        "trainer.learning_rate=%.15g\ntrainer.beta1=%.15g\ntrainer.beta2=%.15g\n"
+        "trainer.epsilon=%.15g\ntrainer.lora.rank=%lld\ntrainer.lora.alpha=%.15g\n"
         "trainer.lora.targets=%s\ntrainer.max_answer_tokens=%lld\n",
         (unsigned long long)study->seed, (long long)study->trainer.epochs,
         (long long)study->trainer.batch, study->trainer.learning_rate, study->trainer.beta1,

@@ -50,8 +50,8 @@ static int set_provenance(run_t *run, mdl_error_t *err)
     MDL_TRY(mdl_trainer_settings(study, &settings, err));
     run->output = mdl_study_path(study, "regress/regress.h5");
     run->configuration =
-        mdl_text("search.max_ratio=%.17g\nregress.divisor=%.17g\nregress.points=%lld\n"
-                 "regress.tolerance=%.17g\nregress.max_points=%lld\nregress.confidence=%.17g\n%s",
+        mdl_text("search.max_ratio=%.15g\nregress.divisor=%.15g\nregress.points=%lld\n"
+                 "regress.tolerance=%.15g\nregress.max_points=%lld\nregress.confidence=%.15g\n%s",
                  study->search.max_ratio, study->regress.divisor, (long long)study->regress.points,
                  study->regress.tolerance, (long long)study->regress.max_points,
                  study->regress.confidence, settings);

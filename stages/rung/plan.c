@@ -53,7 +53,7 @@ static int set_provenance(const mdl_study_t *study, mdl_rung_plan_t *plan, mdl_e
                                         "run mordal-rung for the rung before it first", 1, err));
     MDL_TRY(mdl_trainer_settings(study, &settings, err));
     set(&plan->configuration,
-        mdl_text("rung=%lld\nsearch.start_ratio=%.17g\nsearch.eta=%.17g\nsearch.max_ratio=%.17g\n"
+        mdl_text("rung=%lld\nsearch.start_ratio=%.15g\nsearch.eta=%.15g\nsearch.max_ratio=%.15g\n"
                  "search.keep=%lld\n%s",
                  (long long)plan->number, study->search.start_ratio, study->search.eta,
                  study->search.max_ratio, (long long)study->search.keep, settings));
