@@ -15,7 +15,9 @@ trainer:
     printf 'good lm 0 1\nslow lm 1 1\nbad lm 2 1\nodd lm 3 1\n' | make_clusters
 }
 
+# shellcheck disable=SC2016 # for the trainer's shell
 answer='printf "{\"error\": 0.%s, \"error_stderr\": 0.01, \"train_seconds\": 2}" "$1" > "$MORDAL_RESULT"'
+# shellcheck disable=SC2016
 log='echo "$MORDAL_VE $MORDAL_RATIO_FROM $MORDAL_RATIO_TO" >> "$MORDAL_STUDY_FOLDER/calls.txt"'
 
 # The environment, the working folder, and one call for each mark.

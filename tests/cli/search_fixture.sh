@@ -1,3 +1,4 @@
+#!/bin/bash
 # Sourced by the tests of mordal-rung, mordal-regress and the command trainer: a study in ./study
 # whose candidate clusters are given. Usage: make_study VES LMS (space-separated lists) TRAINER_YAML
 # then make_clusters < TABLE.
