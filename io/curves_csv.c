@@ -263,8 +263,8 @@ int mdl_curves_read(const char *path, mdl_curves_t *curves, mdl_error_t *err)
     *curves = (mdl_curves_t){0};
     if (reader.file == NULL)
         return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
-                        "%s: cannot be opened: %s; trainer.replay.curves of the study names it", path,
-                        strerror(errno));
+                        "%s: cannot be opened: %s; trainer.replay.curves of the study names it",
+                        path, strerror(errno));
     MDL_TRY(read_header(&reader, err));
     MDL_TRY(read_rows(&reader, err));
     if (reader.n_row == 0)
