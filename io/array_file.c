@@ -1,6 +1,7 @@
 #include "io/array_file.h"
 
 #include "core/text.h"
+#include "io/crash_guard.h"
 #include "io/h5.h"
 #include "io/h5_float.h"
 #include "io/npy.h"
@@ -175,6 +176,14 @@ static int open_dataset(mdl_array_t *array, mdl_error_t *err)
     return set_shape(array, encoding, n_dim, dims, err);
 }
 
+static int open_guarded(mdl_array_t *array, mdl_error_t *err)
+{
+    mdl_crash_guard_begin(array->path);
+    int rc = open_dataset(array, err);
+    mdl_crash_guard_end();
+    return rc;
+}
+
 char *mdl_array_path(const char *spec)
 {
     return mdl_text("%.*s", (int)strcspn(spec, "#"), spec);
@@ -203,7 +212,7 @@ int mdl_array_open(const char *spec, mdl_array_t **array, mdl_error_t *err)
     else if (ends_in(made->path, ".safetensors"))
         rc = open_tensor(made, err);
     else if (ends_in(made->path, ".h5") || ends_in(made->path, ".hdf5"))
-        rc = open_dataset(made, err);
+        rc = open_guarded(made, err);
     else
         rc = mdl_fail(err, MDL_E_USAGE,
                       "%s: its name tells no kind of file; .npy, .safetensors, .h5 and .hdf5 are "
@@ -231,10 +240,12 @@ static int read_dataset(mdl_array_t *array, int64_t first, int64_t n_row, void *
     count[n_dim - 1] = (hsize_t)array->shape.n_feat;
     hid_t space = H5Dget_space(array->dataset), memory = H5Screate_simple(n_dim, count, NULL);
     int rc = MDL_OK;
+    mdl_crash_guard_begin(array->path);
     if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
         H5Dread(array->dataset, array->type, memory, space, H5P_DEFAULT, rows) < 0)
         rc = mdl_h5_fail(array->file, "rows cannot be read; the file is truncated or damaged",
                          MDL_E_INPUT, err);
+    mdl_crash_guard_end();
     H5Sclose(memory);
     H5Sclose(space);
     return rc;
