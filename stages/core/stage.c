@@ -76,6 +76,8 @@ static void mpi_failed(MPI_Comm *comm, int *code, ...)
 
 static void start_mpi(mdl_stage_t *stage)
 {
+    /* Open MPI 4.1 prefers its one-sided layer over UCX, which fails on plain TCP between hosts. */
+    setenv("OMPI_MCA_osc", "^ucx", 0);
     MPI_Init(NULL, NULL);
     stage->comm = MPI_COMM_WORLD;
     MPI_Errhandler handler;

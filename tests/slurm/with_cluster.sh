@@ -37,7 +37,7 @@ all_done() {
     [[ $(grep -c ' done ' status.out) == 12 ]]
 }
 
-# One rank of a fake stage on the second host is killed, as soon as there is one.
+# One rank of a stage on the second host is killed, as soon as there is one.
 kill_a_rank() { # PROGRAM
     wait_for 20 kill_if_there "$1"
 }
@@ -45,7 +45,7 @@ kill_a_rank() { # PROGRAM
 kill_if_there() { # PROGRAM
     local pid
     for pid in $(ip netns pids mdl2); do
-        if tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "bash .*/bin/$1 "; then
+        if tr '\0' ' ' <"/proc/$pid/cmdline" | grep -Eq "(^|/)bin/$1 "; then
             kill -KILL "$pid"
             return 0
         fi
