@@ -158,7 +158,8 @@ static void close_record(record_t *record)
     mdl_history_free(&record->history);
 }
 
-/* Reads the candidate's history. A failed candidate is MDL_E_TRAINER with its reason. With force
+/* Reads the candidate's history. A failed candidate is MDL_E_TRAINER with its first reason, so that
+ * a search that is run again gives the same result. With force
  * one that failed, or was made with other settings, starts afresh. Rank 0 of a group. */
 static int open_record(mdl_trainer_t *trainer, const mdl_candidate_t *candidate, record_t *record,
                        mdl_error_t *err)
@@ -176,10 +177,11 @@ static int open_record(mdl_trainer_t *trainer, const mdl_candidate_t *candidate,
         mdl_history_free(&record->history);
         rc = set_aside(trainer->study, candidate, err);
     }
-    if (rc == MDL_OK && record->history.failed)
-        rc = mdl_fail(err, MDL_E_TRAINER, "%s+%s failed before: %s", candidate->ve, candidate->lm,
-                      record->history.reason);
-    else if (rc == MDL_OK && access(record->path, F_OK) != 0)
+    if (rc == MDL_OK && record->history.failed) {
+        mdl_log_rank(MDL_LOG_WARN, "%s+%s failed before; --force gives it another chance",
+                     candidate->ve, candidate->lm);
+        rc = mdl_fail(err, MDL_E_TRAINER, "%s", record->history.reason);
+    } else if (rc == MDL_OK && access(record->path, F_OK) != 0)
         rc = mdl_history_write(record->path, record->configuration, &record->history, err);
 done:
     return rc;

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "io/candidates_file.h"
+#include "io/path.h"
 #include "models/sweep_plan.h"
 #include "mpi/agree.h"
 #include "rung/plan.h"
@@ -96,7 +97,11 @@ static int read_inputs(run_t *run, mdl_error_t *err)
 {
     mdl_rung_t previous = {0};
     int rc;
+    MDL_TRY(mdl_path_check_readable(run->plan->candidates, "is its folder on all nodes?", 1, err));
     MDL_TRY(mdl_candidates_read(run->plan->candidates, &run->zoo, err));
+    if (run->plan->previous != NULL)
+        MDL_TRY(
+            mdl_path_check_readable(run->plan->previous, "is its folder on all nodes?", 1, err));
     if (run->plan->previous != NULL)
         MDL_TRY(mdl_rung_read(run->plan->previous, &previous, err));
     MDL_TRY(choose_rows(run, run->plan->previous != NULL ? &previous : NULL, err));

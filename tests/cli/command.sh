@@ -52,6 +52,13 @@ grep -q 'bad+lm failed: .*exit code 3; its last words: CUDA out of memory' out.t
 grep -q "odd+lm failed: .*unknown key 'eror'; did you mean 'error'" out.txt || fail "odd"
 grep -q 'slow+lm failed: .*it took longer than 0.5 s' out.txt || fail "slow"
 pgrep -f 'sleep 100.25' > /dev/null && fail "the hanging script's children are still there"
+# Run again, nothing is trained and the result is the same, reasons and all.
+digest="$MORDAL_BUILD_DIR/tests-bin/content_digest"
+before=$("$digest" study/rungs/rung-1.h5) calls=$(wc -l < study/calls.txt)
+rm -r study/rungs
+mordal-rung --study study/STUDY.yaml
+[ "$("$digest" study/rungs/rung-1.h5)" = "$before" ] || fail "another result when run again"
+[ "$(wc -l < study/calls.txt)" -eq "$calls" ] || fail "something was trained again"
 rm -r study
 
 # All fail: a sentence and exit code 76, on all ranks, with no result.
