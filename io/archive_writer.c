@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Bytes that HDF5 may add beside rows and row digests. */
@@ -143,8 +144,18 @@ static int make_rows(hid_t file, const mdl_archive_info_t *info, mdl_error_t *er
     return rc;
 }
 
+/* For filesystems that cannot set space aside: is there so much? 0 or the cause in errno's terms.
+ */
+static int check_free_space(int file, int64_t n_byte)
+{
+    struct statvfs disk;
+    if (fstatvfs(file, &disk) != 0)
+        return errno;
+    return (double)disk.f_bavail * (double)disk.f_frsize < (double)n_byte ? ENOSPC : 0;
+}
+
 /* Takes the disk space that the file will grow by, so that a full disk shows before any work, and
- * not in HDF5, which cannot end cleanly after a failed write. */
+ * not in HDF5 or MPI-IO, which cannot end cleanly after a failed write. */
 static int reserve(const char *path, int64_t n_byte, mdl_error_t *err)
 {
     struct stat info;
@@ -153,7 +164,9 @@ static int reserve(const char *path, int64_t n_byte, mdl_error_t *err)
     if (file < 0 || fstat(file, &info) != 0)
         cause = errno;
     else if (fallocate(file, 0, 0, (off_t)(info.st_size + n_byte + GROWTH)) != 0)
-        cause = errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+        cause = errno;
+    if (cause == EOPNOTSUPP || cause == ENOSYS)
+        cause = check_free_space(file, n_byte + GROWTH);
     if (file >= 0)
         close(file);
     if (cause == 0)
