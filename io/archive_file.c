@@ -4,13 +4,16 @@
 #include "io/h5_float.h"
 #include "io/sample_ids.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Rows are read and checked in pieces of about this size. */
-enum { PIECE_BYTES = 1 << 20 };
+/* Rows are read, checked and converted in pieces of about this size, which the caches hold. */
+enum { PIECE_BYTES = 1 << 18 };
 
 static const char advice[] = "make it with mordal-archive import or extract";
 
@@ -35,8 +38,12 @@ static int read_encoding(mdl_archive_t *archive, mdl_error_t *err)
     }
     hid_t dataset = H5Dopen2(archive->file, "activation", H5P_DEFAULT);
     hid_t stored = H5Dget_type(dataset), expected = mdl_h5_float_type(archive->encoding);
+    haddr_t start = H5Dget_offset(dataset);
+    archive->data_start = (int64_t)start;
     if (H5Tequal(stored, expected) <= 0)
         rc = damaged(archive, "the type of /activation is not that of attribute encoding", err);
+    else if (start == HADDR_UNDEF)
+        rc = damaged(archive, "/activation is not contiguous (chunked, compressed or empty)", err);
     H5Tclose(expected);
     H5Tclose(stored);
     H5Dclose(dataset);
@@ -108,7 +115,7 @@ int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err
     int rc = mdl_alloc(&made, 1, sizeof *made, "an archive", err);
     if (rc != MDL_OK)
         return rc;
-    made->file = -1;
+    made->file = made->descriptor = -1;
     made->path = mdl_text("%s", path);
     if (made->path == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path));
@@ -123,6 +130,9 @@ int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err
     MDL_TRY(read_encoding(made, err));
     MDL_TRY(read_ids(made, err));
     MDL_TRY(read_digests(made, err));
+    made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (made->descriptor < 0)
+        MDL_TRY(mdl_fail(err, MDL_E_IO, "%s: opening failed: %s", path, strerror(errno)));
     *archive = made;
     made = NULL;
 done:
@@ -136,6 +146,8 @@ void mdl_archive_close(mdl_archive_t *archive)
     if (archive == NULL)
         return;
     mdl_h5_close(archive->file);
+    if (archive->descriptor >= 0)
+        close(archive->descriptor);
     free(archive->path);
     free(archive->model);
     free(archive->side);
@@ -177,29 +189,28 @@ static int check_finite(const mdl_archive_t *archive, int64_t first, int64_t n_r
                     bad % n_value, mdl_encoding_name(encoding));
 }
 
-/* Reads whole rows of dataset, in its stored encoding, into bytes. */
-static int read_stored(const mdl_archive_t *archive, hid_t dataset, int64_t first, int64_t n_row,
-                       void *bytes, mdl_error_t *err)
+/* Reads whole rows, in their stored encoding. */
+static int read_stored(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                       size_t n_row_byte, void *bytes, mdl_error_t *err)
 {
-    int n_dim = archive->n_token > 0 ? 3 : 2;
-    hsize_t start[3] = {(hsize_t)first, 0, 0};
-    hsize_t count[3] = {(hsize_t)n_row, (hsize_t)archive->n_token, (hsize_t)archive->n_feat};
-    count[n_dim - 1] = (hsize_t)archive->n_feat;
-    hid_t type = mdl_h5_float_type(archive->encoding), space = H5Dget_space(dataset);
-    hid_t memory = H5Screate_simple(n_dim, count, NULL);
-    int rc = MDL_OK;
-    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
-        H5Dread(dataset, type, memory, space, H5P_DEFAULT, bytes) < 0)
-        rc = mdl_h5_fail(archive->file, "rows cannot be read; the file is truncated or damaged",
-                         MDL_E_INPUT, err);
-    H5Sclose(memory);
-    H5Sclose(space);
-    H5Tclose(type);
-    return rc;
+    size_t n_byte = (size_t)n_row * n_row_byte, done = 0;
+    while (done < n_byte) {
+        off_t at = (off_t)archive->data_start + (off_t)((size_t)first * n_row_byte + done);
+        ssize_t n = pread(archive->descriptor, (char *)bytes + done, n_byte - done, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return mdl_fail(err, MDL_E_IO, "%s: reading rows failed: %s", archive->path,
+                            strerror(errno));
+        if (n == 0)
+            return damaged(archive, "it ends before its last row", err);
+        done += (size_t)n;
+    }
+    return MDL_OK;
 }
 
-int mdl_archive_read(mdl_archive_t *archive, int64_t first, int64_t n_row, mdl_encoding_t encoding,
-                     void *out, mdl_error_t *err)
+int mdl_archive_read_rows(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                          mdl_encoding_t encoding, void *out, mdl_error_t *err)
 {
     if (first < 0 || n_row < 0 || first > archive->n_sample - n_row)
         return mdl_fail(err, MDL_E_INTERNAL, "%s: rows %" PRId64 " to %" PRId64 " of %" PRId64,
@@ -208,32 +219,39 @@ int mdl_archive_read(mdl_archive_t *archive, int64_t first, int64_t n_row, mdl_e
     size_t n_stored = (size_t)n_value * mdl_encoding_size(archive->encoding);
     size_t n_out = (size_t)n_value * mdl_encoding_size(encoding);
     int64_t n_piece = n_stored < PIECE_BYTES ? (int64_t)(PIECE_BYTES / n_stored) : 1;
-    char *bytes = NULL;
+    int converts = archive->encoding != encoding;
+    char *buffer = NULL;
     int rc = MDL_OK;
-    hid_t dataset = H5Dopen2(archive->file, "activation", H5P_DEFAULT);
-    MDL_TRY(mdl_alloc(&bytes, (size_t)n_piece, n_stored, "rows of an archive", err));
+    if (converts)
+        MDL_TRY(mdl_alloc(&buffer, (size_t)n_piece, n_stored, "rows of an archive", err));
     for (int64_t row = first; row < first + n_row; row += n_piece) {
         int64_t n = first + n_row - row < n_piece ? first + n_row - row : n_piece;
         char *target = (char *)out + (size_t)(row - first) * n_out;
-        MDL_TRY(read_stored(archive, dataset, row, n, bytes, err));
+        char *bytes = converts ? buffer : target;
+        MDL_TRY(read_stored(archive, row, n, n_stored, bytes, err));
         MDL_TRY(check_rows(archive, row, n, bytes, n_stored, err));
-        mdl_float_convert(archive->encoding, bytes, encoding, target, (size_t)(n * n_value));
-        MDL_TRY(check_finite(archive, row, n, encoding, target, err));
+        if (converts)
+            mdl_float_convert(archive->encoding, bytes, encoding, target, (size_t)(n * n_value));
     }
 done:
-    free(bytes);
-    if (dataset >= 0)
-        H5Dclose(dataset);
+    free(buffer);
     return rc;
 }
 
-int mdl_archive_read_float(mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
+int mdl_archive_read(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                     mdl_encoding_t encoding, void *out, mdl_error_t *err)
+{
+    int rc = mdl_archive_read_rows(archive, first, n_row, encoding, out, err);
+    return rc == MDL_OK ? check_finite(archive, first, n_row, encoding, out, err) : rc;
+}
+
+int mdl_archive_read_float(const mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
                            mdl_error_t *err)
 {
     return mdl_archive_read(archive, first, n_row, MDL_FLOAT32, out, err);
 }
 
-int mdl_archive_read_double(mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
+int mdl_archive_read_double(const mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
                             mdl_error_t *err)
 {
     return mdl_archive_read(archive, first, n_row, MDL_FLOAT64, out, err);

@@ -52,6 +52,8 @@ typedef struct {
     char **sample_ids;                 /* n_sample */
     uint64_t *row_digests;             /* n_sample */
     char content_digest[MDL_DIGEST_SIZE];
+    int descriptor;     /* of the same file, for pread */
+    int64_t data_start; /* where the bytes of /activation begin */
 } mdl_archive_t;
 
 /* Opens an archive for reading, checking schema, shapes, ids (unique, not empty) and the digest of
@@ -65,12 +67,16 @@ int64_t mdl_archive_row_size(const mdl_archive_t *archive);
 /* Reads rows [first, first + n_row) in the given encoding into out: [n_row, row size], checking
  * each row's digest and that it is finite in that encoding. MDL_E_INPUT names the first damaged
  * row by its sample id. Not collective. */
-int mdl_archive_read(mdl_archive_t *archive, int64_t first, int64_t n_row, mdl_encoding_t encoding,
-                     void *out, mdl_error_t *err);
-/* The same as float32 and as float64. */
-int mdl_archive_read_float(mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
+int mdl_archive_read(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                     mdl_encoding_t encoding, void *out, mdl_error_t *err);
+/* The same without the look for values that are not finite, for callers that find them. Neither
+ * calls HDF5: another thread may do so meanwhile. */
+int mdl_archive_read_rows(const mdl_archive_t *archive, int64_t first, int64_t n_row,
+                          mdl_encoding_t encoding, void *out, mdl_error_t *err);
+/* As mdl_archive_read, as float32 and as float64. */
+int mdl_archive_read_float(const mdl_archive_t *archive, int64_t first, int64_t n_row, float *out,
                            mdl_error_t *err);
-int mdl_archive_read_double(mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
+int mdl_archive_read_double(const mdl_archive_t *archive, int64_t first, int64_t n_row, double *out,
                             mdl_error_t *err);
 
 /* Index of each of n ids in the archive's rows, -1 where it isn't there. rows: [n]. */

@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int are_known(const double *standard_error, int64_t n)
+{
+    int known = standard_error != NULL;
+    for (int64_t i = 0; known && i < n * n; i++)
+        known = isfinite(standard_error[i]);
+    return known;
+}
+
 int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
                          const mdl_similarity_t *similarity, mdl_error_t *err)
 {
@@ -15,11 +23,31 @@ int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
     MDL_TRY(mdl_h5_write_double(result.file, "/similarity", 2, dims, similarity->similarity, err));
     MDL_TRY(
         mdl_h5_write_text(result.file, "/models", n, (const char *const *)similarity->models, err));
+    if (are_known(similarity->standard_error, n))
+        MDL_TRY(mdl_h5_write_double(result.file, "/standard_error", 2, dims,
+                                    similarity->standard_error, err));
     MDL_TRY(mdl_h5_set_int(result.file, "n_sample", similarity->n_sample, err));
     MDL_TRY(mdl_h5_set_text(result.file, "side", similarity->side, err));
     MDL_TRY(mdl_h5_set_text(result.file, "label", similarity->label, err));
 done:
     return mdl_result_close(&result, rc, err);
+}
+
+static int check_errors(const char *path, const mdl_similarity_t *s, mdl_error_t *err)
+{
+    int64_t n = s->n_model;
+    for (int64_t i = 0; s->standard_error != NULL && i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            double value = s->standard_error[i * n + j];
+            if (!isfinite(value) || value < 0 || value != s->standard_error[j * n + i])
+                return mdl_fail(err, MDL_E_INPUT,
+                                "%s: /standard_error of %s and %s is %g one way and %g the other; "
+                                "both must be one finite number, not below 0",
+                                path, s->models[i], s->models[j], value,
+                                s->standard_error[j * n + i]);
+        }
+    }
+    return MDL_OK;
 }
 
 static int check_values(const char *path, const mdl_similarity_t *s, mdl_error_t *err)
@@ -43,7 +71,7 @@ static int check_values(const char *path, const mdl_similarity_t *s, mdl_error_t
                                 path, s->models[i], s->models[j], value, s->similarity[j * n + i]);
         }
     }
-    return MDL_OK;
+    return check_errors(path, s, err);
 }
 
 int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_error_t *err)
@@ -57,6 +85,9 @@ int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_erro
     MDL_TRY(mdl_h5_read_text(file, "/models", &similarity->n_model, &similarity->models, err));
     dims[0] = dims[1] = similarity->n_model;
     MDL_TRY(mdl_h5_read_double(file, "/similarity", 2, dims, &similarity->similarity, err));
+    if (mdl_h5_exists(file, "/standard_error"))
+        MDL_TRY(
+            mdl_h5_read_double(file, "/standard_error", 2, dims, &similarity->standard_error, err));
     MDL_TRY(mdl_h5_get_int(file, "n_sample", &similarity->n_sample, err));
     MDL_TRY(mdl_h5_get_text(file, "side", &similarity->side, err));
     MDL_TRY(mdl_h5_get_text(file, "label", &similarity->label, err));
@@ -77,5 +108,6 @@ void mdl_similarity_free(mdl_similarity_t *similarity)
     free(similarity->similarity);
     free(similarity->side);
     free(similarity->label);
+    free(similarity->standard_error);
     *similarity = (mdl_similarity_t){0};
 }

@@ -10,44 +10,51 @@ enum { TOKEN_BUFFER_VALUES = 1 << 22 };
 struct mdl_cka_source {
     mdl_archive_t *archive;
     int64_t *rows;    /* [n_sample] row in the archive of each row that is compared */
-    double *tokens;   /* [token_rows, n_token, n_feat], NULL without tokens */
+    double *tokens;   /* [n_buffer, n_token, n_feat], NULL without tokens */
+    double *sum;      /* [n_feat] over the tokens of a row */
     int64_t n_buffer; /* rows that fit into tokens */
 };
 
 static void mean_over_tokens(const double *tokens, int64_t n_row, int64_t n_token, int64_t n_feat,
-                             double *out)
+                             double *sum, mdl_encoding_t encoding, char *out)
 {
-    memset(out, 0, (size_t)(n_row * n_feat) * sizeof *out);
     for (int64_t i = 0; i < n_row; i++) {
-        double *row = out + i * n_feat;
+        memset(sum, 0, (size_t)n_feat * sizeof *sum);
         for (int64_t t = 0; t < n_token; t++)
             for (int64_t j = 0; j < n_feat; j++)
-                row[j] += tokens[(i * n_token + t) * n_feat + j];
+                sum[j] += tokens[(i * n_token + t) * n_feat + j];
         for (int64_t j = 0; j < n_feat; j++)
-            row[j] /= (double)n_token;
+            sum[j] /= (double)n_token;
+        mdl_float_convert(MDL_FLOAT64, sum, encoding, out, (size_t)n_feat);
+        out += (size_t)n_feat * mdl_encoding_size(encoding);
     }
 }
 
 /* Reads rows that follow each other in the archive by one call. */
-static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, double *out,
-                     mdl_error_t *err)
+static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_encoding_t encoding,
+                     void *out, mdl_error_t *err)
 {
     mdl_cka_source_t *source = rows->data;
-    mdl_archive_t *archive = source->archive;
-    int64_t n_feat = rows->n_feat, n_run;
-    for (int64_t i = 0; i < n_row; i += n_run) {
+    const mdl_archive_t *archive = source->archive;
+    size_t n_out = (size_t)rows->n_feat * mdl_encoding_size(encoding);
+    int64_t n_run;
+    int rc = MDL_OK;
+    for (int64_t i = 0; rc == MDL_OK && i < n_row; i += n_run) {
         const int64_t *at = source->rows + first + i;
+        char *into = (char *)out + (size_t)i * n_out;
         for (n_run = 1; i + n_run < n_row && at[n_run] == at[n_run - 1] + 1; n_run++)
             if (source->tokens != NULL && n_run == source->n_buffer)
                 break;
-        double *into = source->tokens != NULL ? source->tokens : out + i * n_feat;
-        int rc = mdl_archive_read_double(archive, at[0], n_run, into, err);
-        if (rc != MDL_OK)
-            return rc;
-        if (source->tokens != NULL)
-            mean_over_tokens(into, n_run, archive->n_token, n_feat, out + i * n_feat);
+        if (source->tokens == NULL) {
+            rc = mdl_archive_read_rows(archive, at[0], n_run, encoding, into, err);
+            continue;
+        }
+        rc = mdl_archive_read_rows(archive, at[0], n_run, MDL_FLOAT64, source->tokens, err);
+        if (rc == MDL_OK)
+            mean_over_tokens(source->tokens, n_run, archive->n_token, rows->n_feat, source->sum,
+                             encoding, into);
     }
-    return MDL_OK;
+    return rc;
 }
 
 static int by_model(const void *left, const void *right)
@@ -161,6 +168,7 @@ static int prepare(mdl_cka_archives_t *archives, int model, int common, mdl_erro
         source->n_buffer = row < TOKEN_BUFFER_VALUES ? TOKEN_BUFFER_VALUES / row : 1;
         MDL_TRY(mdl_alloc(&source->tokens, (size_t)(source->n_buffer * row), sizeof(double),
                           "rows of token activations", err));
+        MDL_TRY(mdl_alloc(&source->sum, (size_t)archive->n_feat, sizeof(double), "a row", err));
     }
     rc = match(archives->sources[0].archive, source, common, err);
 done:
@@ -196,6 +204,7 @@ void mdl_cka_archives_close(mdl_cka_archives_t *archives)
         mdl_archive_close(archives->sources[a].archive);
         free(archives->sources[a].rows);
         free(archives->sources[a].tokens);
+        free(archives->sources[a].sum);
     }
     free(archives->sources);
     free(archives->models);
@@ -207,4 +216,12 @@ double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model)
 {
     const mdl_archive_t *archive = archives->sources[model].archive;
     return (double)mdl_encoding_size(archive->encoding) * (double)mdl_archive_row_size(archive);
+}
+
+mdl_encoding_t mdl_cka_archives_precision(const mdl_cka_archives_t *archives)
+{
+    for (int a = 0; a < archives->n_model; a++)
+        if (archives->sources[a].archive->encoding == MDL_FLOAT64)
+            return MDL_FLOAT64;
+    return MDL_FLOAT32;
 }

@@ -30,4 +30,7 @@ void mdl_cka_archives_close(mdl_cka_archives_t *archives);
 /* Stored bytes of one row of a model. */
 double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model);
 
+/* The precision that loses none of the archives' digits. */
+mdl_encoding_t mdl_cka_archives_precision(const mdl_cka_archives_t *archives);
+
 #endif

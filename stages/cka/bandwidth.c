@@ -1,7 +1,7 @@
-#include "cka/block.h"
 #include "cka/estimate.h"
 #include "mpi/agree.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { MAX_ROWS = 1000 };
@@ -24,47 +24,54 @@ static int64_t pack_distances(double *gram, int64_t n, const double *norm)
 {
     double *out = gram;
     for (int64_t i = 1; i < n; i++) {
-        for (int64_t j = 0; j < i; j++)
-            *out++ = mdl_block_squared_distance(norm[i], norm[j], gram[i * n + j]);
+        for (int64_t j = 0; j < i; j++) {
+            double both = norm[i] + norm[j], squared = both - 2 * gram[i * n + j];
+            *out++ = squared > 1e-13 * both ? squared : 0;
+        }
     }
     return out - gram;
 }
 
-/* n evenly spaced rows of the model less its first, scaled and centred. */
-static int read_spaced(const mdl_rows_t *rows, int64_t n_sample, int64_t n, double *x,
-                       double *reference, int *exponent, mdl_error_t *err)
+/* n evenly spaced rows of the model less their mean, scaled. feat: [2 n_feat] scratch. */
+static int read_spaced(const mdl_real_t *real, const mdl_rows_t *rows, int64_t n_sample, int64_t n,
+                       double *x, double *feat, int *exponent, mdl_error_t *err)
 {
     int64_t n_feat = rows->n_feat;
-    double largest = 0;
-    int rc = rows->read(rows, 0, 1, reference, err);
+    double *mean = feat + n_feat, spread = 0;
+    int rc = rows->read(rows, 0, 1, MDL_FLOAT64, feat, err);
     for (int64_t k = 0; rc == MDL_OK && k < n; k++) {
-        double spread = 0;
-        rc = mdl_block_read(rows, k * n_sample / n, 1, reference, x + k * n_feat, &spread, err);
-        largest = spread > largest ? spread : largest;
+        int64_t row = k * n_sample / n;
+        rc = rows->read(rows, row, 1, MDL_FLOAT64, x + k * n_feat, err);
+        int64_t bad =
+            rc == MDL_OK ? real->column_sums(x + k * n_feat, 1, n_feat, feat, mean, &spread) : -1;
+        if (bad >= 0)
+            rc = mdl_cka_refuse_value(rows, row, bad, err);
     }
     if (rc != MDL_OK)
         return rc;
-    *exponent = mdl_block_exponent(largest);
-    mdl_block_scale(x, n * n_feat, *exponent);
-    mdl_block_mean(x, n, n_feat, reference);
-    mdl_block_centre(x, n, n_feat, reference);
+    for (int64_t j = 0; j < n_feat; j++)
+        mean[j] /= (double)n;
+    *exponent = spread > 0 ? -ilogb(spread) : 0;
+    *exponent = *exponent > 1000 ? 1000 : *exponent;
+    real->centre(x, n, n_feat, feat, mean, ldexp(1, *exponent));
     return MDL_OK;
 }
 
 static int bandwidth(mdl_cka_task_t *task, int model, mdl_error_t *err)
 {
     const mdl_rows_t *rows = &task->models[model];
+    const mdl_real_t *real = mdl_real(MDL_FLOAT64);
     int64_t n = task->n_sample < MAX_ROWS ? task->n_sample : MAX_ROWS;
     double *x = NULL, *feat = NULL, *gram = NULL, *norm = NULL;
     size_t n_feat = (size_t)rows->n_feat, n_row = (size_t)n;
     int rc;
     MDL_TRY(mdl_alloc(&x, n_row * n_feat, sizeof *x, "rows of the bandwidth", err));
-    MDL_TRY(mdl_alloc(&feat, n_feat, sizeof *feat, "a mean row", err));
+    MDL_TRY(mdl_alloc(&feat, 2 * n_feat, sizeof *feat, "a mean row", err));
     MDL_TRY(mdl_alloc(&gram, n_row * n_row, sizeof *gram, "distances of the bandwidth", err));
     MDL_TRY(mdl_alloc(&norm, n_row, sizeof *norm, "squared lengths", err));
-    MDL_TRY(read_spaced(rows, task->n_sample, n, x, feat, &task->exponent[model], err));
-    mdl_block_gram(x, n, x, n, rows->n_feat, gram);
-    mdl_block_norms(x, n, rows->n_feat, norm);
+    MDL_TRY(read_spaced(real, rows, task->n_sample, n, x, feat, &task->exponent[model], err));
+    real->gram(x, n, x, n, rows->n_feat, gram);
+    real->norms(x, n, rows->n_feat, norm);
     double squared = median(gram, pack_distances(gram, n, norm));
     if (squared > 0)
         task->gamma[model] = 1 / (2 * squared * task->settings->sigma * task->settings->sigma);

@@ -14,8 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
-const mdl_cka_options_t mdl_cka_defaults = {
-    .estimator = "minibatch", .kernel = "linear", .rows = "all", .batch = 64, .sigma = 1};
+const mdl_cka_options_t mdl_cka_defaults = {.estimator = "minibatch",
+                                            .kernel = "linear",
+                                            .route = "auto",
+                                            .precision = "auto",
+                                            .rows = "all",
+                                            .batch = 64,
+                                            .sigma = 1};
 
 #define AT(field) offsetof(mdl_cka_options_t, field)
 static const mdl_option_t table[] = {
@@ -27,6 +32,11 @@ static const mdl_option_t table[] = {
      AT(kernel)},
     {"sigma", 0, MDL_OPTION_DOUBLE, "S",
      "RBF bandwidth in units of each model's median distance (default 1)", AT(sigma)},
+    {"route", 0, MDL_OPTION_CHOICE, "auto|minibatch|gram|feature",
+     "how: by what costs least (auto, the default), batches, Gram tiles, covariance blocks",
+     AT(route)},
+    {"precision", 0, MDL_OPTION_CHOICE, "auto|float32|float64",
+     "of products; sums are double (default float32 unless an archive is float64)", AT(precision)},
     {"rows", 0, MDL_OPTION_CHOICE, "all|common",
      "samples that a file lacks: refuse (all, the default) or leave out (common)", AT(rows)},
     {"output", 'o', MDL_OPTION_TEXT, "OUT.h5", "the similarity file to write", AT(output)},
@@ -47,6 +57,7 @@ const mdl_command_t mdl_cka_command = {
 typedef struct {
     mdl_stage_t *stage;
     mdl_cka_settings_t settings;
+    const char *route, *precision; /* as asked for */
     int common;
     const char *const *paths;
     int n_path;
@@ -65,17 +76,45 @@ static mdl_cka_settings_t settings_of(const char *estimator, const char *kernel,
     return settings;
 }
 
+/* Precision and route, once the archives are known. */
+static int settle(job_t *job, const mdl_cka_archives_t *archives, mdl_plan_route_t *route,
+                  mdl_error_t *err)
+{
+    mdl_cka_settings_t *s = &job->settings;
+    int minibatch = s->estimator == MDL_CKA_MINIBATCH;
+    if (strcmp(job->precision, "auto") == 0)
+        s->precision = mdl_cka_archives_precision(archives);
+    else
+        mdl_encoding_find(job->precision, &s->precision);
+    *route = mdl_cka_route(s, archives);
+    if (strcmp(job->route, "auto") != 0) {
+        if (minibatch != (strcmp(job->route, "minibatch") == 0))
+            return mdl_fail(
+                err, MDL_E_USAGE,
+                "--route %s doesn't go with --estimator %s: the route minibatch has the "
+                "estimator of that name, gram and feature have biased and unbiased",
+                job->route, estimator_names[s->estimator]);
+        while (strcmp(job->route, mdl_plan_route_name(*route)) != 0)
+            *route = (*route + 1) % MDL_PLAN_N;
+    }
+    s->route = *route == MDL_PLAN_FEATURE ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
+    return MDL_OK;
+}
+
 static char *configuration_of(const job_t *job)
 {
     const mdl_cka_settings_t *s = &job->settings;
     char batch[40] = "", sigma[40] = "";
+    const char *route = s->route == MDL_CKA_FEATURE ? "feature" : "gram";
     if (s->estimator == MDL_CKA_MINIBATCH)
         snprintf(batch, sizeof batch, "batch=%lld\n", (long long)s->batch);
     if (s->kernel == MDL_CKA_RBF)
         snprintf(sigma, sizeof sigma, "sigma=%.15g\n", s->sigma);
-    return mdl_text("estimator=%s\n%skernel=%s\n%srows=%s\n", estimator_names[s->estimator], batch,
+    return mdl_text("estimator=%s\n%skernel=%s\n%sroute=%s\nprecision=%s\nrows=%s\n",
+                    estimator_names[s->estimator], batch,
                     s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
-                    job->common ? "common" : "all");
+                    s->estimator == MDL_CKA_MINIBATCH ? "minibatch" : route,
+                    mdl_encoding_name(s->precision), job->common ? "common" : "all");
 }
 
 /* Biased CKA of independent white data is 1 / sqrt((1 + n/d1) (1 + n/d2)), near 1 for n << d. */
@@ -129,7 +168,7 @@ static int ask_current(const job_t *job, mdl_provenance_t *provenance,
     return MDL_OK;
 }
 
-static int compute(const job_t *job, const mdl_provenance_t *provenance,
+static int compute(const job_t *job, mdl_plan_route_t route, const mdl_provenance_t *provenance,
                    const mdl_cka_archives_t *archives, mdl_error_t *err)
 {
     mdl_stage_t *stage = job->stage;
@@ -138,52 +177,68 @@ static int compute(const job_t *job, const mdl_provenance_t *provenance,
                           .n_sample = archives->n_sample,
                           .side = (char *)archives->side,
                           .label = (char *)archives->label};
-    mdl_cka_plan_t plan = mdl_cka_plan(&job->settings, archives);
-    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %.0f %s on %d %s", n,
-            (long long)archives->n_sample, estimator_names[job->settings.estimator], plan.n_item,
+    mdl_cka_sums_t sums = {0};
+    char sent[32];
+    mdl_cka_plan_t plan = mdl_cka_plan(route, &job->settings, archives, stage->n_rank);
+    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %s: route %s, %.0f %s on %d %s", n,
+            (long long)archives->n_sample, estimator_names[job->settings.estimator],
+            mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
             plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
     warn_of_bias(job, archives);
     int rc = mdl_alloc(&s.similarity, (size_t)n * (size_t)n, sizeof(double), "similarities", err);
+    if (rc == MDL_OK)
+        rc = mdl_alloc(&s.standard_error, (size_t)n * (size_t)n, sizeof(double), "errors", err);
     if (rc == MDL_OK)
         rc = mdl_alloc(&s.models, (size_t)n, sizeof *s.models, "names", err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));
     for (int a = 0; a < n; a++)
         s.models[a] = (char *)archives->models[a].model;
-    MDL_TRY(mdl_cka_similarity(stage->comm, &job->settings, archives->models, n, archives->n_sample,
-                               s.similarity, err));
+    MDL_TRY(mdl_cka_hsic(stage->comm, &job->settings, archives->models, n, archives->n_sample,
+                         &sums, err));
+    MDL_TRY(mdl_cka_ratios(&job->settings, archives->models, n, &sums, s.similarity,
+                           s.standard_error, err));
+    if (stage->n_rank > 1)
+        mdl_log(MDL_LOG_INFO, "this rank sent %s of sums to the others",
+                mdl_text_bytes((double)sums.bytes_sent, sent));
     MDL_TRY(mdl_on_root(stage->comm, stage->rank,
                         mdl_similarity_write(job->output, provenance, &s, err), err));
     log_outcome(job, &s);
 done:
+    mdl_cka_sums_free(&sums);
     free(s.models);
     free(s.similarity);
+    free(s.standard_error);
     return rc;
 }
 
-static int compare(const job_t *job, mdl_error_t *err)
+static int compare(job_t *job, mdl_error_t *err)
 {
     mdl_stage_t *stage = job->stage;
     mdl_cka_archives_t archives;
-    char *configuration = configuration_of(job);
+    mdl_plan_route_t route = MDL_PLAN_MINIBATCH;
+    char *configuration = NULL;
     mdl_provenance_t provenance = {.schema = MDL_SIMILARITY_SCHEMA,
-                                   .version = MDL_SIMILARITY_VERSION,
-                                   .configuration = configuration};
+                                   .version = MDL_SIMILARITY_VERSION};
     int current = 0;
     int rc = mdl_cka_archives_open(&archives, job->paths, job->n_path, job->common, err);
-    if (rc == MDL_OK && configuration == NULL)
-        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the settings' text");
+    if (rc == MDL_OK)
+        rc = settle(job, &archives, &route, err);
     if (rc == MDL_OK)
         rc = mdl_cka_check(&job->settings, archives.n_model, archives.n_sample, err);
+    provenance.configuration = configuration = configuration_of(job);
+    if (rc == MDL_OK && configuration == NULL)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the settings' text");
     if (rc == MDL_OK && stage->rank == 0)
         rc = ask_current(job, &provenance, &archives, &current, err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));
     MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
-    if (stage->dry_run && stage->rank == 0) {
-        mdl_cka_plan_t plan = mdl_cka_plan(&job->settings, &archives);
-        mdl_cka_plan_print(&plan, &archives, stage->n_rank, job->output);
-    }
-    if (!stage->dry_run && !current)
-        rc = compute(job, &provenance, &archives, err);
+    if (stage->dry_run)
+        rc = mdl_on_root(
+            stage->comm, stage->rank,
+            mdl_cka_plan_print(&job->settings, route, &archives, stage->n_rank, job->output, err),
+            err);
+    else if (!current)
+        rc = compute(job, route, &provenance, &archives, err);
 done:
     mdl_cka_archives_close(&archives);
     free(configuration);
@@ -268,7 +323,10 @@ done:
 static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_t *err)
 {
     mdl_study_t *study = NULL;
-    job_t job = {.stage = stage, .common = strcmp(options->rows, "common") == 0};
+    job_t job = {.stage = stage,
+                 .route = options->route,
+                 .precision = options->precision,
+                 .common = strcmp(options->rows, "common") == 0};
     int rc;
     if (options->side == NULL || options->output != NULL || stage->n_argument > 0)
         return mdl_fail(err, MDL_E_USAGE,
@@ -297,6 +355,8 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
     job_t job = {.stage = stage,
                  .settings = settings_of(options->estimator, options->kernel, options->batch,
                                          options->sigma),
+                 .route = options->route,
+                 .precision = options->precision,
                  .common = strcmp(options->rows, "common") == 0,
                  .paths = (const char *const *)stage->arguments,
                  .n_path = stage->n_argument,

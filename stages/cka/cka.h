@@ -5,7 +5,7 @@
 #include "core/stage.h"
 
 typedef struct {
-    const char *estimator, *kernel, *rows, *side, *output;
+    const char *estimator, *kernel, *route, *precision, *rows, *side, *output;
     int64_t batch;
     double sigma;
 } mdl_cka_options_t;

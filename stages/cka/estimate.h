@@ -1,20 +1,19 @@
-/* The two routes to the HSICs of all pairs, behind mdl_cka_hsic. */
+/* The routes to the HSICs of all pairs, behind mdl_cka_hsic. */
 #ifndef MDL_CKA_ESTIMATE_H
 #define MDL_CKA_ESTIMATE_H
 
+#include "cka/real.h"
 #include "cka/similarity.h"
-
-enum { MDL_CKA_TILE = 256 }; /* rows of a Gram tile of the full estimators */
 
 typedef struct {
     const mdl_cka_settings_t *settings;
+    const mdl_real_t *real;
     const mdl_rows_t *models;
     int n_model;
-    int64_t n_sample;
+    int64_t n_sample, n_pair;
     double *gamma; /* RBF: [n_model] 1 / (2 s^2) in scaled units, NULL for the linear kernel */
-    int *exponent; /* [n_model] power of two that the RBF kernel scales the model by */
-    double *hsic;  /* [n_model (n_model + 1) / 2] out, zeros before */
-    double *power; /* [n_model] out, zeros before */
+    int *exponent; /* [n_model] power of two that the RBF kernel's units are scaled by */
+    mdl_cka_sums_t *sums; /* out; hsic and power hold zeros before */
 } mdl_cka_task_t;
 
 /* Fills gamma and exponent of every model: s is sigma times the median distance between pairs of
@@ -26,9 +25,24 @@ int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 int mdl_cka_minibatch(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 
 /* Biased or unbiased HSIC of all rows, by tiles of the Gram matrices. Collective over comm. */
-int mdl_cka_full(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
+int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
+
+/* The same of the linear kernel, by blocks of the covariances. Collective over comm. */
+int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
+
+/* Rows of a block that the full estimators read, and of a side of a Gram tile. */
+static inline int64_t mdl_cka_tile(int n_model)
+{
+    return n_model <= 32 ? 1024 : 512;
+}
+
+/* Memory that a rank may fill with rows or covariances of a full estimator, in bytes. */
+#define MDL_CKA_HELD_BYTES ((int64_t)256 << 20)
 
 /* Widest row of all models. */
 int64_t mdl_cka_max_feat(const mdl_cka_task_t *task);
+
+/* The error for the value at index of n_feat-wide rows from first on. */
+int mdl_cka_refuse_value(const mdl_rows_t *rows, int64_t first, int64_t index, mdl_error_t *err);
 
 #endif

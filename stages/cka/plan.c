@@ -1,81 +1,189 @@
 #include "cka/plan.h"
 
-#include "cka/block.h"
+#include "cka/batch.h"
 #include "cka/estimate.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "mpi/chunks.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Read, checked and converted by one rank; measured with a warm file cache. */
-static const double read_bytes_per_second = 5e8;
+/* Sizes that all routes' costs are made of. */
+typedef struct {
+    double n, n_model, n_pair, size; /* rows, models, pairs, bytes of a real */
+    double sum_feat, max_feat, row_bytes;
+} sizes_t;
 
-/* The best of some small Gram matrices, in seconds a flop. */
-static double seconds_per_flop(void)
+const char *mdl_plan_route_name(mdl_plan_route_t route)
 {
-    enum { ROWS = 256, FEATURES = 512, ROUNDS = 5 };
-    double *x = malloc(sizeof(double) * ROWS * FEATURES);
-    double *gram = malloc(sizeof(double) * ROWS * ROWS);
+    static const char *const names[] = {"minibatch", "gram", "feature"};
+    return names[route];
+}
+
+static sizes_t sizes_of(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives)
+{
+    sizes_t s = {.n = (double)archives->n_sample,
+                 .n_model = archives->n_model,
+                 .n_pair = (double)mdl_cka_pair(archives->n_model, 0),
+                 .size = (double)mdl_encoding_size(settings->precision)};
+    for (int a = 0; a < archives->n_model; a++) {
+        double d = (double)archives->models[a].n_feat;
+        s.row_bytes += mdl_cka_archives_row_bytes(archives, a);
+        s.sum_feat += d;
+        s.max_feat = fmax(s.max_feat, d);
+    }
+    return s;
+}
+
+/* Bytes of a rank's own part of the chunks that are exchanged, and memory for all of them. */
+static double chunk_bytes(double n_item, double n_value)
+{
+    return 8 * n_value * (double)mdl_chunks_count((int64_t)n_item, (int64_t)n_value);
+}
+
+static mdl_cka_plan_t plan_minibatch(const sizes_t *s, const mdl_cka_settings_t *settings)
+{
+    double batch = fmin((double)settings->batch, s->n);
+    double n_batch = (double)mdl_cka_n_batch((int64_t)s->n, settings->batch);
+    double chunks = chunk_bytes(n_batch, s->n_pair + 2 * s->n_model);
+    return (mdl_cka_plan_t){
+        .n_item = n_batch,
+        .item = "batches",
+        .bytes_read = s->n * s->row_bytes,
+        .flops = s->n * batch * (s->sum_feat + s->n_model * s->n_model / 2),
+        .memory_per_rank =
+            s->size * batch * (3 * s->max_feat + MDL_REAL_DEPTH + batch * (1 + s->n_model / 2)) +
+            2 * chunks + 16 * s->n * s->n_model,
+        .bytes_sent_per_rank = chunks};
+}
+
+static mdl_cka_plan_t plan_gram(const sizes_t *s)
+{
+    double tile = fmin((double)mdl_cka_tile((int)s->n_model), s->n), n_tile = ceil(s->n / tile);
+    double data = s->n * s->sum_feat * s->size, held = tile * s->sum_feat * s->size;
+    int all = data <= (double)MDL_CKA_HELD_BYTES, some = held <= (double)MDL_CKA_HELD_BYTES;
+    double n_read = all ? 2 : some ? 1.5 + n_tile / 2 : 1 + n_tile;
+    double n_item = n_tile * (n_tile + 1) / 2;
+    return (mdl_cka_plan_t){.n_item = n_item,
+                            .item = "Gram tiles",
+                            .bytes_read = s->n * s->row_bytes * n_read,
+                            .flops = s->n * s->n * (s->sum_feat + s->n_model * s->n_model / 2),
+                            .memory_per_rank =
+                                s->size * tile * (2 * s->max_feat + s->n_model * tile) +
+                                (all    ? data
+                                 : some ? held
+                                        : 0) +
+                                16 * s->n * s->n_model,
+                            .bytes_sent_per_rank = chunk_bytes(n_item, 2 * s->n_pair + s->n_model) +
+                                                   chunk_bytes(n_tile, s->sum_feat + s->n_model)};
+}
+
+static mdl_cka_plan_t plan_feature(const sizes_t *s)
+{
+    double tile = fmin((double)mdl_cka_tile((int)s->n_model), s->n), n_tile = ceil(s->n / tile);
+    return (mdl_cka_plan_t){
+        .n_item = s->n_pair,
+        .item = "covariance blocks",
+        .bytes_read = s->n * s->row_bytes * (s->n_model + 1),
+        .flops = s->n * s->sum_feat * s->sum_feat,
+        .memory_per_rank = s->size * 2 * tile * s->max_feat +
+                           (8 + s->size) * fmin(s->max_feat, 2048) * s->max_feat +
+                           16 * s->n * s->n_model,
+        .bytes_sent_per_rank = 8 * 3 * s->n_pair + chunk_bytes(n_tile, s->sum_feat + s->n_model)};
+}
+
+mdl_cka_plan_t mdl_cka_plan(mdl_plan_route_t route, const mdl_cka_settings_t *settings,
+                            const mdl_cka_archives_t *archives, int n_rank)
+{
+    sizes_t s = sizes_of(settings, archives);
+    mdl_cka_plan_t plan = route == MDL_PLAN_MINIBATCH ? plan_minibatch(&s, settings)
+                          : route == MDL_PLAN_GRAM    ? plan_gram(&s)
+                                                      : plan_feature(&s);
+    plan.bytes_sent_per_rank = n_rank > 1 ? plan.bytes_sent_per_rank / n_rank : 0;
+    return plan;
+}
+
+mdl_plan_route_t mdl_cka_route(const mdl_cka_settings_t *settings,
+                               const mdl_cka_archives_t *archives)
+{
+    if (settings->estimator == MDL_CKA_MINIBATCH)
+        return MDL_PLAN_MINIBATCH;
+    double gram = mdl_cka_plan(MDL_PLAN_GRAM, settings, archives, 1).flops;
+    double feature = mdl_cka_plan(MDL_PLAN_FEATURE, settings, archives, 1).flops;
+    return settings->kernel == MDL_CKA_LINEAR && feature < gram ? MDL_PLAN_FEATURE : MDL_PLAN_GRAM;
+}
+
+/* The best of some small products, in seconds a flop. */
+static double seconds_per_flop(mdl_encoding_t precision)
+{
+    enum { ROWS = 384, ROUNDS = 5 };
+    const mdl_real_t *real = mdl_real(precision);
+    char *x = calloc(ROWS * ROWS, real->size), *y = calloc(ROWS * ROWS, real->size);
+    char *gram = calloc(ROWS * ROWS, real->size);
     double best = 0;
-    mdl_block_setup();
-    for (int i = 0; x != NULL && i < ROWS * FEATURES; i++)
-        x[i] = (double)(i % 7) - 3;
-    for (int k = 0; x != NULL && gram != NULL && k < ROUNDS; k++) {
+    for (int k = 0; x != NULL && y != NULL && gram != NULL && k < ROUNDS; k++) {
         double start = mdl_log_seconds();
-        mdl_block_gram(x, ROWS, x, ROWS, FEATURES, gram);
+        real->gram(x, ROWS, y, ROWS, ROWS, gram);
         double seconds = mdl_log_seconds() - start;
         best = k == 0 || seconds < best ? seconds : best;
     }
     free(x);
+    free(y);
     free(gram);
-    return best / ((double)ROWS * ROWS * FEATURES);
+    return best / (2.0 * ROWS * ROWS * ROWS);
 }
 
-mdl_cka_plan_t mdl_cka_plan(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives)
+/* Reading, checking and converting of the first model's rows, a few MiB of them. */
+static int seconds_per_byte(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives,
+                            double *seconds, mdl_error_t *err)
 {
-    double n = (double)archives->n_sample, n_model = archives->n_model;
-    double row_bytes = 0, n_feat = 0, max_feat = 0;
-    for (int a = 0; a < archives->n_model; a++) {
-        double d = (double)archives->models[a].n_feat;
-        row_bytes += mdl_cka_archives_row_bytes(archives, a);
-        n_feat += d;
-        max_feat = d > max_feat ? d : max_feat;
+    const mdl_rows_t *rows = &archives->models[0];
+    double row_bytes = mdl_cka_archives_row_bytes(archives, 0);
+    int64_t n = 1 + (int64_t)((double)(4 << 20) / row_bytes);
+    n = n < archives->n_sample ? n : archives->n_sample;
+    void *x = NULL;
+    int rc = mdl_alloc(&x, (size_t)(n * rows->n_feat), mdl_encoding_size(settings->precision),
+                       "rows", err);
+    for (int k = 0; rc == MDL_OK && k < 3; k++) {
+        double start = mdl_log_seconds();
+        rc = rows->read(rows, 0, n, settings->precision, x, err);
+        double each = (mdl_log_seconds() - start) / ((double)n * row_bytes);
+        *seconds = k == 0 || each < *seconds ? each : *seconds;
     }
-    double pairs = n_model * (n_model + 1) / 2;
-    if (settings->estimator == MDL_CKA_MINIBATCH) {
-        double batch = settings->batch < archives->n_sample ? (double)settings->batch : n;
-        double n_batch = (double)mdl_cka_n_batch(archives->n_sample, settings->batch);
-        return (mdl_cka_plan_t){.n_item = n_batch,
-                                .item = "batches",
-                                .bytes_read = n * row_bytes,
-                                .flops = n * batch * (n_feat + pairs),
-                                .memory_per_rank =
-                                    8 * batch * (max_feat + batch + n_model * (batch - 1) / 2) +
-                                    16 * n * n_model};
-    }
-    double tile = n < MDL_CKA_TILE ? n : MDL_CKA_TILE;
-    double n_tile = (double)((archives->n_sample + MDL_CKA_TILE - 1) / MDL_CKA_TILE);
-    return (mdl_cka_plan_t){.n_item = n_tile * (n_tile + 1) / 2,
-                            .item = "Gram tiles",
-                            .bytes_read = n * row_bytes * (n_tile + 1),
-                            .flops = n * n * (n_feat + pairs),
-                            .memory_per_rank =
-                                8 * (2 * tile * max_feat + n_model * tile * tile + 2 * n_feat) +
-                                24 * n * n_model};
+    free(x);
+    return rc;
 }
 
-void mdl_cka_plan_print(const mdl_cka_plan_t *plan, const mdl_cka_archives_t *archives, int n_rank,
-                        const char *output)
+static void print_route(const mdl_cka_plan_t *plan, const char *name, int chosen, double seconds)
 {
-    char read[32], memory[32], time[32];
-    double workers = n_rank < plan->n_item ? n_rank : plan->n_item;
-    double seconds =
-        (plan->flops * seconds_per_flop() + plan->bytes_read / read_bytes_per_second) / workers;
-    printf("%s: %d models, %lld rows, %.0f %s over %d %s\n", output, archives->n_model,
-           (long long)archives->n_sample, plan->n_item, plan->item, n_rank,
-           n_rank == 1 ? "rank" : "ranks");
-    printf("  reads %s, computes %.3g Gflop, needs %s a rank, takes about %s\n",
-           mdl_text_bytes(plan->bytes_read, read), plan->flops / 1e9,
-           mdl_text_bytes(plan->memory_per_rank, memory), mdl_text_duration(seconds, time));
+    char read[32], memory[32], time[32], sent[32];
+    printf("  %s %s: %.0f %s, computes %.3g Gflop, reads %s, needs %s a rank, sends %s a rank, "
+           "takes about %s\n",
+           chosen ? "*" : " ", name, plan->n_item, plan->item, plan->flops / 1e9,
+           mdl_text_bytes(plan->bytes_read, read), mdl_text_bytes(plan->memory_per_rank, memory),
+           mdl_text_bytes(plan->bytes_sent_per_rank, sent), mdl_text_duration(seconds, time));
+}
+
+int mdl_cka_plan_print(const mdl_cka_settings_t *settings, mdl_plan_route_t chosen,
+                       const mdl_cka_archives_t *archives, int n_rank, const char *output,
+                       mdl_error_t *err)
+{
+    double read_rate = 0, flop_rate = seconds_per_flop(settings->precision);
+    int rc = seconds_per_byte(settings, archives, &read_rate, err);
+    if (rc != MDL_OK)
+        return rc;
+    printf("%s: %d models, %lld rows, %s, %d %s; one core: %.1f Gflop/s, reads %.2f GB/s\n", output,
+           archives->n_model, (long long)archives->n_sample, mdl_encoding_name(settings->precision),
+           n_rank, n_rank == 1 ? "rank" : "ranks", 1e-9 / flop_rate, 1e-9 / read_rate);
+    for (int route = 0; route < MDL_PLAN_N; route++) {
+        if (route == MDL_PLAN_FEATURE && settings->kernel == MDL_CKA_RBF)
+            continue;
+        mdl_cka_plan_t plan = mdl_cka_plan(route, settings, archives, n_rank);
+        double workers = fmin(n_rank, plan.n_item);
+        print_route(&plan, mdl_plan_route_name(route), route == (int)chosen,
+                    (plan.flops * flop_rate + plan.bytes_read * read_rate) / workers);
+    }
+    return MDL_OK;
 }

@@ -1,22 +1,37 @@
-/* What a comparison will cost. */
+/* What a comparison will cost by each route, and which route is the cheapest. */
 #ifndef MDL_CKA_PLAN_H
 #define MDL_CKA_PLAN_H
 
 #include "cka/archives.h"
 #include "cka/similarity.h"
 
+typedef enum { MDL_PLAN_MINIBATCH, MDL_PLAN_GRAM, MDL_PLAN_FEATURE, MDL_PLAN_N } mdl_plan_route_t;
+
+/* "minibatch", "gram", "feature". */
+const char *mdl_plan_route_name(mdl_plan_route_t route);
+
 typedef struct {
-    double n_item; /* batches or tiles, the units that ranks share out */
+    double n_item; /* batches, tiles or blocks: the units that ranks share out */
     const char *item;
-    double bytes_read, flops, memory_per_rank; /* bytes of all ranks; bytes */
+    double flops, bytes_read;                    /* of all ranks */
+    double memory_per_rank, bytes_sent_per_rank; /* bytes; each rank's own part of the exchange */
 } mdl_cka_plan_t;
 
-/* Counts work and memory for the opened archives. Not collective. */
-mdl_cka_plan_t mdl_cka_plan(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives);
+/* Counts work and memory of a route for the opened archives. Not collective. */
+mdl_cka_plan_t mdl_cka_plan(mdl_plan_route_t route, const mdl_cka_settings_t *settings,
+                            const mdl_cka_archives_t *archives, int n_rank);
 
-/* Prints the plan for output with the seconds on n_rank ranks, predicted from the speed of a small
- * matrix product that is timed here. One rank only. */
-void mdl_cka_plan_print(const mdl_cka_plan_t *plan, const mdl_cka_archives_t *archives, int n_rank,
-                        const char *output);
+/* The route that the settings take: the minibatch estimator has its own; the full ones take tiles
+ * of the Gram matrices or, with the linear kernel and many rows, blocks of the covariances,
+ * whichever needs fewer operations. The same on every machine. Not collective. */
+mdl_plan_route_t mdl_cka_route(const mdl_cka_settings_t *settings,
+                               const mdl_cka_archives_t *archives);
+
+/* Prints every route's plan for output with the seconds on n_rank ranks, predicted from a matrix
+ * product and from rows that are read here, and which one the settings take. One rank only.
+ * Returns what reading returns. */
+int mdl_cka_plan_print(const mdl_cka_settings_t *settings, mdl_plan_route_t chosen,
+                       const mdl_cka_archives_t *archives, int n_rank, const char *output,
+                       mdl_error_t *err);
 
 #endif

@@ -4,6 +4,7 @@
 #define MDL_CKA_ROWS_H
 
 #include "core/error.h"
+#include "io/float_convert.h"
 
 #include <stdint.h>
 
@@ -12,9 +13,11 @@ typedef struct mdl_rows mdl_rows_t;
 struct mdl_rows {
     const char *model;
     int64_t n_feat;
-    /* Reads rows [first, first + n_row) into out: [n_row, n_feat]. Not collective. */
-    int (*read)(const mdl_rows_t *rows, int64_t first, int64_t n_row, double *out,
-                mdl_error_t *err);
+    /* Reads rows [first, first + n_row) as encoding (MDL_FLOAT32 or MDL_FLOAT64) into out:
+     * [n_row, n_feat]. May run in another thread than the caller's, one call at a time. Calls
+     * neither MPI nor HDF5. Not collective. */
+    int (*read)(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_encoding_t encoding,
+                void *out, mdl_error_t *err);
     void *data;
 };
 

@@ -1,6 +1,5 @@
 #include "cka/similarity.h"
 
-#include "cka/block.h"
 #include "cka/estimate.h"
 
 #include <math.h>
@@ -13,6 +12,15 @@ int64_t mdl_cka_max_feat(const mdl_cka_task_t *task)
         if (task->models[a].n_feat > largest)
             largest = task->models[a].n_feat;
     return largest;
+}
+
+int mdl_cka_refuse_value(const mdl_rows_t *rows, int64_t first, int64_t index, mdl_error_t *err)
+{
+    return mdl_fail(err, MDL_E_INPUT,
+                    "model %s: the value in row %lld, column %lld (from 0) is NaN, infinite or too "
+                    "large to subtract from; make its activations again",
+                    rows->model, (long long)(first + index / rows->n_feat),
+                    (long long)(index % rows->n_feat));
 }
 
 int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
@@ -32,6 +40,10 @@ int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sam
     if (settings->kernel == MDL_CKA_RBF && !(settings->sigma > 0))
         return mdl_fail(err, MDL_E_USAGE, "sigma %g: the RBF bandwidth must be above 0",
                         settings->sigma);
+    if (settings->kernel == MDL_CKA_RBF && settings->route == MDL_CKA_FEATURE &&
+        settings->estimator != MDL_CKA_MINIBATCH)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "the feature route has no RBF kernel; give --route gram or auto");
     return MDL_OK;
 }
 
@@ -42,34 +54,54 @@ static int estimate(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
         if (rc != MDL_OK)
             return rc;
     }
-    return task->settings->estimator == MDL_CKA_MINIBATCH ? mdl_cka_minibatch(comm, task, err)
-                                                          : mdl_cka_full(comm, task, err);
+    if (task->settings->estimator == MDL_CKA_MINIBATCH)
+        return mdl_cka_minibatch(comm, task, err);
+    return task->settings->route == MDL_CKA_FEATURE ? mdl_cka_feature(comm, task, err)
+                                                    : mdl_cka_gram(comm, task, err);
 }
 
 int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
-                 int n_model, int64_t n_sample, double *hsic, double *power, mdl_error_t *err)
+                 int n_model, int64_t n_sample, mdl_cka_sums_t *sums, mdl_error_t *err)
 {
+    *sums = (mdl_cka_sums_t){0};
     mdl_cka_task_t task = {.settings = settings,
+                           .real = mdl_real(settings->precision),
                            .models = models,
                            .n_model = n_model,
                            .n_sample = n_sample,
-                           .hsic = hsic,
-                           .power = power};
+                           .n_pair = mdl_cka_pair(n_model, 0),
+                           .sums = sums};
     int rc;
     MDL_TRY(mdl_cka_check(settings, n_model, n_sample, err));
-    MDL_TRY(mdl_alloc(&task.exponent, (size_t)n_model, sizeof *task.exponent, "exponents", err));
-    if (settings->kernel == MDL_CKA_RBF)
-        MDL_TRY(mdl_alloc(&task.gamma, (size_t)n_model, sizeof *task.gamma, "bandwidths", err));
-    for (int64_t pair = 0; pair < mdl_cka_pair(n_model, 0); pair++)
-        hsic[pair] = 0;
-    for (int a = 0; a < n_model; a++)
-        power[a] = 0;
-    mdl_block_setup();
+    MDL_TRY(mdl_alloc(&sums->hsic, (size_t)task.n_pair, sizeof(double), "pairwise HSIC", err));
+    MDL_TRY(mdl_alloc(&sums->power, (size_t)n_model, sizeof(double), "powers", err));
+    if (settings->kernel == MDL_CKA_RBF) {
+        MDL_TRY(mdl_alloc(&task.exponent, (size_t)n_model, sizeof(int), "exponents", err));
+        MDL_TRY(mdl_alloc(&task.gamma, (size_t)n_model, sizeof(double), "bandwidths", err));
+    }
     rc = estimate(comm, &task, err);
 done:
     free(task.exponent);
     free(task.gamma);
+    if (rc != MDL_OK)
+        mdl_cka_sums_free(sums);
     return rc;
+}
+
+void mdl_cka_sums_free(mdl_cka_sums_t *sums)
+{
+    free(sums->hsic);
+    free(sums->power);
+    free(sums->unit);
+    *sums = (mdl_cka_sums_t){0};
+}
+
+/* Share of its power that rounding may leave of an HSIC that is really zero. */
+static double rounding_of(const mdl_cka_settings_t *settings)
+{
+    if (settings->precision == MDL_FLOAT64)
+        return 1e-12;
+    return settings->estimator == MDL_CKA_UNBIASED ? 1e-6 : 1e-10;
 }
 
 /* A model's own HSIC that is within rounding of zero leaves CKA undefined. */
@@ -81,7 +113,7 @@ static int check_own(const mdl_cka_settings_t *settings, const mdl_rows_t *model
                         "model %s: its HSIC overflows, its values span too many orders of "
                         "magnitude; make its activations again",
                         model->model);
-    if (own > 1e-12 * power)
+    if (own > rounding_of(settings) * power)
         return MDL_OK;
     return mdl_fail(err, MDL_E_INPUT,
                     "model %s: its activations do not vary %s, so CKA with it is undefined; leave "
@@ -91,27 +123,54 @@ static int check_own(const mdl_cka_settings_t *settings, const mdl_rows_t *model
                                                              : "from sample to sample");
 }
 
-int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
-                       int n_model, int64_t n_sample, double *similarity, mdl_error_t *err)
+/* Delta method: the ratio's change with each unit, own HSICs aa and bb given as square roots. */
+static double error_of(const mdl_cka_sums_t *sums, int64_t n_pair, int a, int b, double ratio)
 {
-    double *hsic = NULL, *power = NULL;
-    size_t n = n_model > 0 ? (size_t)n_model : 1;
-    int rc;
-    MDL_TRY(mdl_alloc(&hsic, n * (n + 1) / 2, sizeof *hsic, "pairwise HSIC", err));
-    MDL_TRY(mdl_alloc(&power, n, sizeof *power, "powers", err));
-    MDL_TRY(mdl_cka_hsic(comm, settings, models, n_model, n_sample, hsic, power, err));
+    int64_t ab = mdl_cka_pair(a, b), aa = mdl_cka_pair(a, a), bb = mdl_cka_pair(b, b);
+    double own_a = sums->hsic[aa], own_b = sums->hsic[bb], n = (double)sums->n_unit, squares = 0;
+    if (sums->n_unit < 2)
+        return NAN;
+    for (int64_t k = 0; k < sums->n_unit; k++) {
+        const double *unit = sums->unit + k * n_pair;
+        double change = unit[ab] / (sqrt(own_a) * sqrt(own_b)) -
+                        ratio / 2 * (unit[aa] / own_a + unit[bb] / own_b);
+        squares += change * change;
+    }
+    return sqrt(squares * n / (n - 1));
+}
+
+int mdl_cka_ratios(const mdl_cka_settings_t *settings, const mdl_rows_t *models, int n_model,
+                   const mdl_cka_sums_t *sums, double *similarity, double *standard_error,
+                   mdl_error_t *err)
+{
     for (int a = 0; a < n_model; a++) {
-        double own_a = hsic[mdl_cka_pair(a, a)];
-        MDL_TRY(check_own(settings, &models[a], own_a, power[a], err));
+        double own_a = sums->hsic[mdl_cka_pair(a, a)];
+        int rc = check_own(settings, &models[a], own_a, sums->power[a], err);
+        if (rc != MDL_OK)
+            return rc;
         similarity[a * n_model + a] = 1;
+        if (standard_error != NULL)
+            standard_error[a * n_model + a] = 0;
         for (int b = 0; b < a; b++) {
-            double own_b = hsic[mdl_cka_pair(b, b)];
-            double cka = hsic[mdl_cka_pair(a, b)] / (sqrt(own_a) * sqrt(own_b));
+            double own_b = sums->hsic[mdl_cka_pair(b, b)];
+            double cka = sums->hsic[mdl_cka_pair(a, b)] / (sqrt(own_a) * sqrt(own_b));
             similarity[a * n_model + b] = similarity[b * n_model + a] = cka;
+            if (standard_error != NULL)
+                standard_error[a * n_model + b] = standard_error[b * n_model + a] =
+                    error_of(sums, mdl_cka_pair(n_model, 0), a, b, cka);
         }
     }
-done:
-    free(hsic);
-    free(power);
+    return MDL_OK;
+}
+
+int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
+                       int n_model, int64_t n_sample, double *similarity, double *standard_error,
+                       mdl_error_t *err)
+{
+    mdl_cka_sums_t sums;
+    int rc = mdl_cka_hsic(comm, settings, models, n_model, n_sample, &sums, err);
+    if (rc == MDL_OK)
+        rc = mdl_cka_ratios(settings, models, n_model, &sums, similarity, standard_error, err);
+    mdl_cka_sums_free(&sums);
     return rc;
 }

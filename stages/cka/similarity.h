@@ -11,12 +11,16 @@
 
 typedef enum { MDL_CKA_BIASED, MDL_CKA_UNBIASED, MDL_CKA_MINIBATCH } mdl_cka_estimator_t;
 typedef enum { MDL_CKA_LINEAR, MDL_CKA_RBF } mdl_cka_kernel_t;
+/* Of the full estimators; the minibatch estimator has its own. */
+typedef enum { MDL_CKA_GRAM, MDL_CKA_FEATURE } mdl_cka_route_t;
 
 typedef struct {
     mdl_cka_estimator_t estimator;
     mdl_cka_kernel_t kernel;
-    int64_t batch; /* rows a batch of the minibatch estimator, at least 4 */
-    double sigma;  /* RBF: bandwidth as a multiple of a model's median distance */
+    mdl_cka_route_t route;    /* MDL_CKA_FEATURE needs the linear kernel */
+    mdl_encoding_t precision; /* of products: MDL_FLOAT32 or MDL_FLOAT64; sums are double */
+    int64_t batch;            /* rows a batch of the minibatch estimator, at least 4 */
+    double sigma;             /* RBF: bandwidth as a multiple of a model's median distance */
 } mdl_cka_settings_t;
 
 enum { MDL_CKA_MIN_ROWS = 4 }; /* HSIC_1 is undefined below */
@@ -27,24 +31,40 @@ static inline int64_t mdl_cka_pair(int64_t a, int64_t b)
     return a * (a + 1) / 2 + b;
 }
 
-/* HSIC of every pair of models: hsic: [n_model (n_model + 1) / 2] packed; biased: tr(KHLH) /
- * (n-1)^2; unbiased: HSIC_1 of Song; minibatch: the sum of HSIC_1 over the batches in row order. A
- * model whose values are beyond 1e15 or under 1e-15 is scaled by a power of two, which scales its
- * HSICs by known powers that cancel in the ratio. power: [n_model] receives what a model's own HSIC
- * would be without centring. Same bits on any number of ranks. Collective over comm.
- * Returns MDL_E_INPUT (fewer than 4 rows, non-finite values), MDL_E_AGAIN, MDL_E_MEMORY, or what
- * rows->read returns. */
+/* What the estimators leave; freed with mdl_cka_sums_free. */
+typedef struct {
+    double *hsic;       /* [n_pair] packed */
+    double *power;      /* [n_model] a model's own HSIC if nothing were centred */
+    int64_t n_unit;     /* independent parts that the sums are made of; 0: none */
+    double *unit;       /* [n_unit, n_pair] their HSICs, which add up to hsic */
+    int64_t bytes_sent; /* by this rank */
+} mdl_cka_sums_t;
+
+/* HSIC of every pair of models; biased: tr(KHLH) / (n-1)^2; unbiased: HSIC_1 of Song; minibatch:
+ * the sum of HSIC_1 over the batches in row order, the units being batches, or from 2520 batches
+ * on (fewer for more than 40 models) equal runs of them. A model whose values are beyond 1e15 or
+ * under 1e-15 has its HSICs scaled by powers of two that cancel in the ratio. Same bits on any
+ * number of ranks. Collective over comm. Returns MDL_E_INPUT (fewer than 4 rows, non-finite
+ * values), MDL_E_AGAIN, MDL_E_MEMORY, or what rows->read returns. */
 int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
-                 int n_model, int64_t n_sample, double *hsic, double *power, mdl_error_t *err);
+                 int n_model, int64_t n_sample, mdl_cka_sums_t *sums, mdl_error_t *err);
+void mdl_cka_sums_free(mdl_cka_sums_t *sums);
 
-/* CKA of every pair: similarity: [n_model, n_model], symmetric, diagonal 1, never clamped.
- * Collective over comm. Returns as mdl_cka_hsic, and MDL_E_INPUT naming a model whose HSIC with
- * itself is zero (a constant), for which CKA is undefined. */
+/* CKA of every pair from the sums: similarity: [n_model, n_model], symmetric, diagonal 1, never
+ * clamped. standard_error: [n_model, n_model] by the delta method over the units, diagonal 0; NaN
+ * with fewer than 2 units; may be NULL. Not collective. Returns MDL_E_INPUT naming a model whose
+ * HSIC with itself is zero (a constant), for which CKA is undefined. */
+int mdl_cka_ratios(const mdl_cka_settings_t *settings, const mdl_rows_t *models, int n_model,
+                   const mdl_cka_sums_t *sums, double *similarity, double *standard_error,
+                   mdl_error_t *err);
+
+/* Both. Collective over comm. */
 int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
-                       int n_model, int64_t n_sample, double *similarity, mdl_error_t *err);
+                       int n_model, int64_t n_sample, double *similarity, double *standard_error,
+                       mdl_error_t *err);
 
-/* What can be refused before any row is read: no model, fewer than 4 rows
- * (MDL_E_INPUT), a batch or bandwidth out of range (MDL_E_USAGE). Not collective. */
+/* What can be refused before any row is read: no model, fewer than 4 rows (MDL_E_INPUT), a batch,
+ * a bandwidth or a route out of range (MDL_E_USAGE). Not collective. */
 int mdl_cka_check(const mdl_cka_settings_t *settings, int n_model, int64_t n_sample,
                   mdl_error_t *err);
 

@@ -17,12 +17,12 @@ typedef struct {
     double *x;
 } matrix_t;
 
-static int read_matrix(const mdl_rows_t *rows, int64_t first, int64_t n_row, double *out,
-                       mdl_error_t *err)
+static int read_matrix(const mdl_rows_t *rows, int64_t first, int64_t n_row,
+                       mdl_encoding_t encoding, void *out, mdl_error_t *err)
 {
     const matrix_t *m = rows->data;
     (void)err;
-    memcpy(out, m->x + first * m->d, (size_t)(n_row * m->d) * sizeof *out);
+    mdl_float_convert(MDL_FLOAT64, m->x + first * m->d, encoding, out, (size_t)(n_row * m->d));
     return MDL_OK;
 }
 
@@ -105,7 +105,7 @@ static void rows_of(matrix_t *m, int n, mdl_rows_t *rows)
 
 static mdl_cka_settings_t settings_of(const char *estimator, int64_t batch)
 {
-    mdl_cka_settings_t settings = {.batch = batch, .sigma = 1};
+    mdl_cka_settings_t settings = {.batch = batch, .sigma = 1, .precision = MDL_FLOAT64};
     settings.estimator = strcmp(estimator, "biased") == 0     ? MDL_CKA_BIASED
                          : strcmp(estimator, "unbiased") == 0 ? MDL_CKA_UNBIASED
                                                               : MDL_CKA_MINIBATCH;
@@ -118,7 +118,7 @@ static double cka_of(MPI_Comm comm, mdl_cka_settings_t settings, matrix_t m[2])
     double similarity[4];
     mdl_error_t err = {.rank = -1};
     rows_of(m, 2, rows);
-    int rc = mdl_cka_similarity(comm, &settings, rows, 2, m[0].n, similarity, &err);
+    int rc = mdl_cka_similarity(comm, &settings, rows, 2, m[0].n, similarity, NULL, &err);
     if (rc != MDL_OK)
         fail_msg("%s", err.text);
     assert_true(similarity[0] == 1 && similarity[3] == 1);
@@ -142,6 +142,26 @@ static FILE *open_reference(const char *name)
     return file;
 }
 
+static void check_fixture(const char *id, mdl_cka_settings_t settings, double cka,
+                          const double expected[3])
+{
+    int wide = settings.precision == MDL_FLOAT64;
+    matrix_t m[2];
+    mdl_rows_t rows[2];
+    mdl_cka_sums_t sums;
+    mdl_error_t err = {.rank = -1};
+    make_fixture(id, m);
+    rows_of(m, 2, rows);
+    assert_close(cka_of(MPI_COMM_WORLD, settings, m), cka, wide ? 1e-13 : 2e-6, id);
+    assert_int_equal(mdl_cka_hsic(MPI_COMM_WORLD, &settings, rows, 2, m[0].n, &sums, &err), MDL_OK);
+    assert_close(sums.hsic[mdl_cka_pair(0, 0)], expected[1], wide ? 1e-13 : 2e-6, id);
+    assert_close(sums.hsic[mdl_cka_pair(1, 1)], expected[2], wide ? 1e-13 : 2e-6, id);
+    /* F4's HSIC is a difference of numbers a hundred times as large. */
+    assert_close(sums.hsic[mdl_cka_pair(1, 0)], expected[0], wide ? 1e-12 : 2e-5, id);
+    mdl_cka_sums_free(&sums);
+    free_matrices(m, 2);
+}
+
 static void linear_matches_exact_arithmetic(void **state)
 {
     (void)state;
@@ -152,21 +172,12 @@ static void linear_matches_exact_arithmetic(void **state)
     int n_case = 0;
     while (fscanf(file, "%7[^,],%15[^,],%lld,%lf,%lf,%lf,%lf\n", id, estimator, &batch, &cka,
                   &expected[0], &expected[1], &expected[2]) == 7) {
-        matrix_t m[2];
-        mdl_rows_t rows[2];
-        double hsic[3], power[2];
-        mdl_error_t err = {.rank = -1};
-        make_fixture(id, m);
-        rows_of(m, 2, rows);
-        mdl_cka_settings_t settings = settings_of(estimator, batch);
-        assert_close(cka_of(MPI_COMM_WORLD, settings, m), cka, 1e-13, id);
-        assert_int_equal(
-            mdl_cka_hsic(MPI_COMM_WORLD, &settings, rows, 2, m[0].n, hsic, power, &err), MDL_OK);
-        assert_close(hsic[mdl_cka_pair(0, 0)], expected[1], 1e-13, id);
-        assert_close(hsic[mdl_cka_pair(1, 1)], expected[2], 1e-13, id);
-        /* F4's HSIC is a difference of numbers a hundred times as large. */
-        assert_close(hsic[mdl_cka_pair(1, 0)], expected[0], 1e-12, id);
-        free_matrices(m, 2);
+        for (int k = 0; k < 4; k++) {
+            mdl_cka_settings_t settings = settings_of(estimator, batch);
+            settings.precision = k % 2 == 0 ? MDL_FLOAT64 : MDL_FLOAT32;
+            settings.route = k < 2 ? MDL_CKA_GRAM : MDL_CKA_FEATURE;
+            check_fixture(id, settings, cka, expected);
+        }
         n_case++;
     }
     fclose(file);
@@ -189,6 +200,8 @@ static void rbf_matches_numpy(void **state)
         settings.kernel = MDL_CKA_RBF;
         settings.sigma = sigma;
         assert_close(cka_of(MPI_COMM_WORLD, settings, m), cka, 1e-12, id);
+        settings.precision = MDL_FLOAT32;
+        assert_close(cka_of(MPI_COMM_WORLD, settings, m), cka, 5e-6, id);
         free_matrices(m, 2);
         n_case++;
     }
@@ -198,16 +211,18 @@ static void rbf_matches_numpy(void **state)
 
 static const char *const estimators[] = {"biased", "unbiased", "minibatch"};
 
+/* float32 as far as the type holds the values. */
 static void scaling_by_powers_of_two_keeps_every_bit(void **state)
 {
     (void)state;
-    static const int exponents[] = {3, -7, 60, -80, 400, -400};
-    for (int e = 0; e < 3; e++) {
+    static const int exponents[] = {3, -7, 60, -80, 110, -110, 400, -400};
+    for (int e = 0; e < 6; e++) {
         matrix_t m[2];
         make_fixture("F5", m);
-        mdl_cka_settings_t settings = settings_of(estimators[e], 16);
+        mdl_cka_settings_t settings = settings_of(estimators[e % 3], 16);
+        settings.precision = e < 3 ? MDL_FLOAT64 : MDL_FLOAT32;
         double plain = cka_of(MPI_COMM_WORLD, settings, m);
-        for (int k = 0; k < 6; k++) {
+        for (int k = 0; k < (e < 3 ? 8 : 6); k++) {
             for (int64_t i = 0; i < m[0].n * m[0].d; i++)
                 m[0].x[i] = ldexp(m[0].x[i], exponents[k]);
             assert_true(cka_of(MPI_COMM_WORLD, settings, m) == plain);
@@ -257,7 +272,8 @@ static void a_copy_has_similarity_one(void **state)
 static void ranks_agree_to_the_last_bit(void **state)
 {
     (void)state;
-    matrix_t m[3] = {matrix(613, 9), matrix(613, 30), matrix(613, 17)};
+    enum { n = 2300 };
+    matrix_t m[3] = {matrix(n, 9), matrix(n, 30), matrix(n, 17)};
     mdl_rows_t rows[3];
     rows_of(m, 3, rows);
     unsigned seed = 1;
@@ -266,15 +282,19 @@ static void ranks_agree_to_the_last_bit(void **state)
             seed = seed * 1664525u + 1013904223u;
             m[k].x[i] = (double)(seed >> 8) / 16777216 + 0.01 * (double)(i % 7);
         }
-    for (int e = 0; e < 6; e++) {
+    for (int e = 0; e < 18; e++) {
         mdl_cka_settings_t settings = settings_of(estimators[e % 3], 33);
-        settings.kernel = e < 3 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
-        double together[9], alone[9];
+        settings.precision = e % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
+        settings.kernel = e < 12 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
+        settings.route = e < 6 ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
+        double together[2][9], alone[2][9];
         mdl_error_t err = {.rank = -1};
-        assert_int_equal(
-            mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, 3, 613, together, &err), MDL_OK);
-        assert_int_equal(mdl_cka_similarity(MPI_COMM_SELF, &settings, rows, 3, 613, alone, &err),
+        assert_int_equal(mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, 3, n, together[0],
+                                            together[1], &err),
                          MDL_OK);
+        assert_int_equal(
+            mdl_cka_similarity(MPI_COMM_SELF, &settings, rows, 3, n, alone[0], alone[1], &err),
+            MDL_OK);
         assert_memory_equal(together, alone, sizeof alone);
     }
     free_matrices(m, 3);
@@ -288,7 +308,8 @@ static void expect_refusal(mdl_cka_settings_t settings, matrix_t *m, int n_model
     mdl_error_t err = {.rank = -1};
     rows_of(m, 2, rows);
     assert_int_equal(
-        mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, n_model, n, similarity, &err), code);
+        mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, n_model, n, similarity, NULL, &err),
+        code);
     if (strstr(err.text, words) == NULL)
         fail_msg("'%s' doesn't say '%s'", err.text, words);
 }
@@ -296,11 +317,12 @@ static void expect_refusal(mdl_cka_settings_t settings, matrix_t *m, int n_model
 static void what_cannot_be_computed_is_refused(void **state)
 {
     (void)state;
-    for (int e = 0; e < 6; e++) {
+    for (int e = 0; e < 12; e++) {
         matrix_t m[2];
         make_fixture("F2", m);
         mdl_cka_settings_t settings = settings_of(estimators[e % 3], 16);
-        settings.kernel = e < 3 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
+        settings.kernel = e < 6 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
+        settings.precision = e % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
         expect_refusal(settings, m, 0, 64, MDL_E_INPUT, "there is none");
         expect_refusal(settings, m, 2, 3, MDL_E_INPUT, "fewer than 4");
         double kept = m[1].x[40 * 6 + 5];
@@ -336,8 +358,11 @@ static void a_model_whose_unbiased_hsic_vanishes_is_refused(void **state)
     matrix_t m[2] = {integers(16, 10, 3, 5, 17), matrix(16, 16)};
     for (int64_t i = 0; i < 16; i++)
         m[1].x[i * 17] = 3;
-    expect_refusal(settings_of("unbiased", 16), m, 2, 16, MDL_E_INPUT, "undefined");
-    expect_refusal(settings_of("minibatch", 8), m, 2, 16, MDL_E_INPUT, "undefined");
+    for (int k = 0; k < 4; k++) {
+        mdl_cka_settings_t settings = settings_of(k < 2 ? "unbiased" : "minibatch", k < 2 ? 16 : 8);
+        settings.precision = k % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
+        expect_refusal(settings, m, 2, 16, MDL_E_INPUT, "undefined");
+    }
     free_matrices(m, 2);
 }
 

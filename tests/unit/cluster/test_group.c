@@ -24,7 +24,7 @@ static mdl_similarity_t vision_similarity(double *values)
 {
     static const double similarity[9] = {1, .8, .1, .8, 1, -.2, .1, -.2, 1};
     memcpy(values, similarity, sizeof similarity);
-    return (mdl_similarity_t){3, 64, ve_names, values, "vision", "pooled"};
+    return (mdl_similarity_t){3, 64, ve_names, values, "vision", "pooled", NULL};
 }
 
 static void cluster_vision(mdl_clusters_t *clusters)

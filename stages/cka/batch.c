@@ -1,0 +1,113 @@
+#include "cka/batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int mdl_batch_init(mdl_batch_t *batch, const mdl_cka_task_t *task, int64_t max_row,
+                   mdl_error_t *err)
+{
+    *batch = (mdl_batch_t){.task = task, .max_row = max_row, .stride = mdl_real_packed(max_row)};
+    size_t padded = (size_t)mdl_real_padded(max_row), size = task->real->size;
+    int rc;
+    MDL_TRY(mdl_alloc(&batch->work, (size_t)mdl_real_work(max_row), size, "packed rows", err));
+    MDL_TRY(mdl_alloc(&batch->gram, padded * padded, size, "a Gram matrix", err));
+    MDL_TRY(mdl_alloc(&batch->row, (size_t)max_row, sizeof(double), "row sums", err));
+    MDL_TRY(mdl_alloc(&batch->centred, (size_t)task->n_model * (size_t)batch->stride, size,
+                      "centred Gram matrices", err));
+done:
+    return rc;
+}
+
+void mdl_batch_free(mdl_batch_t *batch)
+{
+    free(batch->work);
+    free(batch->gram);
+    free(batch->row);
+    free(batch->centred);
+    *batch = (mdl_batch_t){0};
+}
+
+/* The squared lengths of the rows are the diagonal of the linear Gram matrix. */
+static void to_rbf(mdl_batch_t *batch, int model, int64_t n_row, int exponent)
+{
+    const mdl_cka_task_t *task = batch->task;
+    int64_t ld = mdl_real_padded(n_row);
+    for (int64_t i = 0; i < n_row; i++)
+        batch->row[i] = mdl_real_get(task->real, batch->gram, i * ld + i);
+    double gamma = ldexp(task->gamma[model], 2 * (task->exponent[model] - exponent));
+    task->real->rbf(batch->gram, n_row, n_row, ld, batch->row, batch->row, gamma);
+}
+
+int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, const void *x,
+                   double *values, mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = batch->task;
+    const mdl_real_t *real = task->real;
+    const mdl_rows_t *rows = &task->models[model];
+    double *power = values + task->n_pair, *exponents = power + task->n_model;
+    int exponent;
+    int64_t bad = real->batch_gram(x, n_row, rows->n_feat, batch->work, batch->gram, &exponent);
+    if (bad >= 0)
+        return mdl_cka_refuse_value(rows, first, bad, err);
+    if (task->gamma != NULL) {
+        to_rbf(batch, model, n_row, exponent);
+        exponent = 0;
+    }
+    char *centred = (char *)batch->centred + (size_t)(model * batch->stride) * real->size;
+    power[model] = 2 * real->u_centre(batch->gram, n_row, batch->row, centred) /
+                   ((double)n_row * (double)(n_row - 3));
+    exponents[model] = exponent;
+    return MDL_OK;
+}
+
+void mdl_batch_finish(mdl_batch_t *batch, int64_t n_row, double *values)
+{
+    const mdl_cka_task_t *task = batch->task;
+    double scale = 2 / ((double)n_row * (double)(n_row - 3));
+    task->real->products(batch->centred, task->n_model, batch->stride, mdl_real_packed(n_row),
+                         values);
+    for (int64_t pair = 0; pair < task->n_pair; pair++)
+        values[pair] *= scale;
+}
+
+/* A model without variance so far takes the other's power of two. */
+void mdl_batch_add(const mdl_cka_task_t *task, double *into, const double *values)
+{
+    int n_model = task->n_model;
+    double *power = into + task->n_pair, *exponent = power + n_model;
+    const double *more_power = values + task->n_pair, *more_exponent = more_power + n_model;
+    for (int a = 0; a < n_model; a++) {
+        if (power[a] == 0)
+            exponent[a] = more_exponent[a];
+        power[a] += ldexp(more_power[a], 4 * (int)(exponent[a] - more_exponent[a]));
+    }
+    for (int a = 0; a < n_model; a++) {
+        int shift_a = (int)(exponent[a] - more_exponent[a]);
+        for (int b = 0; b <= a; b++) {
+            int shift = 2 * (shift_a + (int)(exponent[b] - more_exponent[b]));
+            int64_t pair = mdl_cka_pair(a, b);
+            into[pair] += shift == 0 ? values[pair] : ldexp(values[pair], shift);
+        }
+    }
+}
+
+void mdl_batch_unscale(const mdl_cka_task_t *task, const double *total, double *values, int64_t n)
+{
+    enum { FAR = 50 }; /* beyond 1e15 or under 1e-15 */
+    int n_model = task->n_model;
+    const double *common = total + task->n_pair + n_model;
+    for (int64_t k = 0; k < n; k++) {
+        double *hsic = values + k * mdl_batch_n_value(task);
+        double *power = hsic + task->n_pair, *exponent = power + n_model;
+        for (int a = 0; a < n_model; a++) {
+            double wanted = fabs(common[a]) > FAR ? common[a] : 0;
+            exponent[a] = wanted - exponent[a];
+            power[a] = ldexp(power[a], 4 * (int)exponent[a]);
+        }
+        for (int a = 0; a < n_model; a++)
+            for (int b = 0; b <= a; b++)
+                hsic[mdl_cka_pair(a, b)] =
+                    ldexp(hsic[mdl_cka_pair(a, b)], 2 * (int)(exponent[a] + exponent[b]));
+    }
+}

@@ -1,0 +1,44 @@
+/* HSIC_1 of all pairs of models over one batch of rows. */
+#ifndef MDL_CKA_BATCH_H
+#define MDL_CKA_BATCH_H
+
+#include "cka/estimate.h"
+
+typedef struct {
+    const mdl_cka_task_t *task;
+    int64_t max_row, stride; /* rows of a batch; reals between the models' Gram matrices */
+    void *work;              /* scratch of real->batch_gram */
+    void *gram;              /* [padded batch, padded batch] */
+    double *row;             /* [batch] */
+    void *centred;           /* [n_model, stride] packed U-centred Gram matrices of the batch */
+} mdl_batch_t;
+
+/* Memory for batches of at most max_row rows. Freed with mdl_batch_free, also after a failure. Not
+ * collective. */
+int mdl_batch_init(mdl_batch_t *batch, const mdl_cka_task_t *task, int64_t max_row,
+                   mdl_error_t *err);
+void mdl_batch_free(mdl_batch_t *batch);
+
+/* The numbers of a batch: [n_pair] HSIC_1 of the pairs, [n_model] what each model's own would be
+ * without centring, [n_model] the powers of two that each model is scaled by. */
+static inline int64_t mdl_batch_n_value(const mdl_cka_task_t *task)
+{
+    return task->n_pair + 2 * task->n_model;
+}
+
+/* Takes the rows of one model, x: [n_row, n_feat], number first on: its centred Gram matrix, power
+ * and exponent. Not collective. Returns MDL_E_INPUT for a value that is not finite. */
+int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, const void *x,
+                   double *values, mdl_error_t *err);
+
+/* The HSICs of all pairs, once every model is taken. Not collective. */
+void mdl_batch_finish(mdl_batch_t *batch, int64_t n_row, double *values);
+
+/* Adds a batch's numbers to those of others, whatever the powers of two. */
+void mdl_batch_add(const mdl_cka_task_t *task, double *into, const double *values);
+
+/* Takes the powers of two out of the HSICs of n sums of batches, as far as double reaches, and puts
+ * all into those of the total: values: [n, n_value] become hsic. total: [n_value] of all. */
+void mdl_batch_unscale(const mdl_cka_task_t *task, const double *total, double *values, int64_t n);
+
+#endif

@@ -1,0 +1,301 @@
+#include "cka/means.h"
+#include "mpi/agree.h"
+#include "mpi/chunks.h"
+#include "mpi/ordered.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    mdl_cka_task_t *task;
+    mdl_means_t means;
+    int64_t n_slot;           /* row blocks of all models that stay in memory */
+    char *held;               /* [n_slot, tile, n_feat_all] */
+    int64_t *held_tile;       /* [n_slot, n_model] block that is there, -1 for none */
+    void *x, *y;              /* [tile, max n_feat] of blocks that don't stay */
+    void *gram;               /* [n_model, stride] tiles of the kernel matrices */
+    int64_t stride;           /* tile tile, padded */
+    double *norm_x, *norm_y;  /* [tile] */
+    double *diagonal;         /* [n_model, tile] of a tile on the diagonal */
+    double *product, *square; /* [n_pair] */
+    double *trace;            /* [n_model] */
+    double *row_sum;          /* RBF: [n_model, n_sample] of the kernel matrices */
+} work_t;
+
+/* Tile number item of the lower triangle of tiles. */
+static void tile_of_item(int64_t item, int64_t *i, int64_t *j)
+{
+    *i = (int64_t)((sqrt(8.0 * (double)item + 1) - 1) / 2);
+    while (*i * (*i + 1) / 2 > item)
+        --*i;
+    while ((*i + 1) * (*i + 2) / 2 <= item)
+        ++*i;
+    *j = item - *i * (*i + 1) / 2;
+}
+
+/* *x: the centred rows of a block; with room for all blocks every one stays, else the last one that
+ * was asked for with stay. */
+static int rows_of_tile(work_t *work, int model, int64_t tile, int stay, void *buffer, void **x,
+                        mdl_error_t *err)
+{
+    const mdl_means_t *means = &work->means;
+    int all = work->n_slot >= means->n_tile;
+    *x = buffer;
+    if (work->n_slot == 0 || !(all || stay))
+        return mdl_means_read(means, model, tile, buffer, err);
+    int64_t slot = all ? tile : 0;
+    int64_t *there = &work->held_tile[slot * work->task->n_model + model];
+    *x = work->held + (size_t)(means->tile * (slot * means->n_feat_all + means->offset[model])) *
+                          work->task->real->size;
+    if (*there == tile)
+        return MDL_OK;
+    *there = tile;
+    return mdl_means_read(means, model, tile, *x, err);
+}
+
+/* The model's tile of the kernel matrix; of a tile on the diagonal its lower triangle, and the
+ * diagonal itself only for the biased estimator. */
+static int kernel_of_tile(work_t *work, int model, int64_t tile_i, int64_t tile_j, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    const mdl_real_t *real = task->real;
+    int64_t n_feat = task->models[model].n_feat;
+    int64_t n_i = mdl_means_rows(&work->means, tile_i), n_j = mdl_means_rows(&work->means, tile_j);
+    char *gram = (char *)work->gram + (size_t)(model * work->stride) * real->size;
+    double *norm_y = tile_i == tile_j ? work->norm_x : work->norm_y;
+    void *x, *y;
+    int rc = rows_of_tile(work, model, tile_i, 1, work->x, &x, err);
+    y = x;
+    if (rc == MDL_OK && tile_i != tile_j)
+        rc = rows_of_tile(work, model, tile_j, 0, work->y, &y, err);
+    if (rc != MDL_OK)
+        return rc;
+    real->gram(x, n_i, y, n_j, n_feat, gram);
+    memset(gram + (size_t)(n_i * n_j) * real->size, 0,
+           (size_t)(mdl_real_padded(n_i * n_j) - n_i * n_j) * real->size);
+    if (tile_i == tile_j)
+        real->take_diagonal(gram, n_i, work->diagonal + model * work->means.tile,
+                            task->settings->estimator == MDL_CKA_UNBIASED);
+    if (task->gamma != NULL) {
+        real->norms(x, n_i, n_feat, work->norm_x);
+        if (tile_i != tile_j)
+            real->norms(y, n_j, n_feat, norm_y);
+        real->rbf(gram, n_i, n_j, n_j, work->norm_x, norm_y, task->gamma[model]);
+    }
+    return MDL_OK;
+}
+
+/* values: sums of products of all pairs over the tile and its mirror image. A tile on the diagonal
+ * has its lower triangle alone, so that its diagonal is counted twice. */
+static int multiply_tile(work_t *work, int64_t tile_i, int64_t tile_j, double *values,
+                         mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    for (int a = 0; a < task->n_model; a++) {
+        int rc = kernel_of_tile(work, a, tile_i, tile_j, err);
+        if (rc != MDL_OK)
+            return rc;
+    }
+    int64_t n = mdl_means_rows(&work->means, tile_i) * mdl_means_rows(&work->means, tile_j);
+    task->real->products(work->gram, task->n_model, work->stride, mdl_real_padded(n), values);
+    for (int64_t pair = 0; pair < task->n_pair; pair++)
+        values[pair] *= 2;
+    return MDL_OK;
+}
+
+/* Linear kernel; values: products as above, then sums of the products of diagonals, then traces. */
+static int compute_linear(void *data, int64_t item, double *values, mdl_error_t *err)
+{
+    work_t *work = data;
+    mdl_cka_task_t *task = work->task;
+    double *square = values + task->n_pair, *trace = square + task->n_pair;
+    int64_t tile_i, tile_j;
+    tile_of_item(item, &tile_i, &tile_j);
+    int rc = multiply_tile(work, tile_i, tile_j, values, err);
+    if (rc != MDL_OK || tile_i != tile_j)
+        return rc;
+    for (int a = 0; a < task->n_model; a++) {
+        const double *mine = work->diagonal + a * work->means.tile;
+        for (int64_t i = 0; i < mdl_means_rows(&work->means, tile_i); i++)
+            trace[a] += mine[i];
+        for (int b = 0; b <= a; b++) {
+            const double *other = work->diagonal + b * work->means.tile;
+            double *sum = &square[mdl_cka_pair(a, b)];
+            for (int64_t i = 0; i < mdl_means_rows(&work->means, tile_i); i++)
+                *sum += mine[i] * other[i];
+        }
+    }
+    if (task->settings->estimator == MDL_CKA_BIASED)
+        for (int64_t pair = 0; pair < task->n_pair; pair++)
+            values[pair] -= square[pair];
+    return MDL_OK;
+}
+
+/* RBF kernel; values: products as above, then row and column sums of the tile for each model. The
+ * diagonal of the kernel less 1 is 0. */
+static int compute_rbf(void *data, int64_t item, double *values, mdl_error_t *err)
+{
+    work_t *work = data;
+    mdl_cka_task_t *task = work->task;
+    int64_t tile_i, tile_j, tile = work->means.tile;
+    tile_of_item(item, &tile_i, &tile_j);
+    int rc = multiply_tile(work, tile_i, tile_j, values, err);
+    for (int a = 0; rc == MDL_OK && a < task->n_model; a++) {
+        double *rows = values + task->n_pair + 2 * a * tile;
+        task->real->row_sums((char *)work->gram + (size_t)(a * work->stride) * task->real->size,
+                             mdl_means_rows(&work->means, tile_i),
+                             mdl_means_rows(&work->means, tile_j), rows, rows + tile);
+    }
+    return rc;
+}
+
+static void fold_rbf(void *data, int64_t item, const double *values)
+{
+    work_t *work = data;
+    const mdl_cka_task_t *task = work->task;
+    int64_t tile_i, tile_j, tile = work->means.tile;
+    tile_of_item(item, &tile_i, &tile_j);
+    for (int64_t pair = 0; pair < task->n_pair; pair++)
+        work->product[pair] += values[pair];
+    for (int a = 0; a < task->n_model; a++) {
+        const double *rows = values + task->n_pair + 2 * a * tile;
+        double *row_sum = work->row_sum + a * task->n_sample;
+        for (int64_t i = 0; i < mdl_means_rows(&work->means, tile_i); i++)
+            row_sum[tile_i * tile + i] += rows[i];
+        for (int64_t j = 0; j < mdl_means_rows(&work->means, tile_j); j++)
+            row_sum[tile_j * tile + j] += rows[tile + j];
+    }
+}
+
+/* What centring takes away: with n' = n (biased) or n - 2, sum K L - 2/n' sum_i r_i s_i + R S / d,
+ * r and s being the row sums, R and S their totals and d = n^2 or (n-1)(n-2). */
+static void finish_rbf(work_t *work)
+{
+    mdl_cka_task_t *task = work->task;
+    double n = (double)task->n_sample;
+    int biased = task->settings->estimator == MDL_CKA_BIASED;
+    double row_weight = biased ? n : n - 2;
+    double total_weight = biased ? n * n : (n - 1) * (n - 2);
+    double scale = biased ? (n - 1) * (n - 1) : n * (n - 3);
+    for (int a = 0; a < task->n_model; a++) {
+        const double *mine = work->row_sum + a * task->n_sample;
+        for (int64_t i = 0; i < task->n_sample; i++)
+            work->trace[a] += mine[i];
+        task->sums->power[a] = work->product[mdl_cka_pair(a, a)] / scale;
+        for (int b = 0; b <= a; b++) {
+            const double *other = work->row_sum + b * task->n_sample;
+            int64_t pair = mdl_cka_pair(a, b);
+            double rows = 0;
+            for (int64_t i = 0; i < task->n_sample; i++)
+                rows += mine[i] * other[i];
+            task->sums->hsic[pair] = (work->product[pair] - 2 * rows / row_weight +
+                                      work->trace[a] * work->trace[b] / total_weight) /
+                                     scale;
+        }
+    }
+}
+
+static int allocate(work_t *work, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    mdl_means_t *means = &work->means;
+    size_t size = task->real->size, tile = (size_t)means->tile, n_model = (size_t)task->n_model;
+    size_t rows = tile * (size_t)mdl_cka_max_feat(task);
+    work->stride = mdl_real_padded(means->tile * means->tile);
+    work->n_slot = MDL_CKA_HELD_BYTES / (means->tile * means->n_feat_all * (int64_t)size);
+    if (work->n_slot > means->n_tile)
+        work->n_slot = means->n_tile;
+    else if (work->n_slot > 0 && work->n_slot < means->n_tile)
+        work->n_slot = 1;
+    size_t n_slot = (size_t)work->n_slot, n_pair = (size_t)task->n_pair;
+    int rc;
+    MDL_TRY(mdl_alloc(&work->held, n_slot * tile * (size_t)means->n_feat_all, size,
+                      "rows that stay in memory", err));
+    MDL_TRY(mdl_alloc(&work->held_tile, n_slot * n_model, sizeof(int64_t), "numbers", err));
+    for (size_t k = 0; k < n_slot * n_model; k++)
+        work->held_tile[k] = -1;
+    MDL_TRY(mdl_alloc(&work->x, rows, size, "a block of rows", err));
+    MDL_TRY(mdl_alloc(&work->y, rows, size, "a block of rows", err));
+    MDL_TRY(mdl_alloc(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
+    MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
+    MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
+    MDL_TRY(mdl_alloc(&work->diagonal, n_model * tile, sizeof(double), "diagonals", err));
+    MDL_TRY(mdl_alloc(&work->product, n_pair, sizeof(double), "sums of products", err));
+    MDL_TRY(mdl_alloc(&work->square, n_pair, sizeof(double), "sums of products", err));
+    MDL_TRY(mdl_alloc(&work->trace, n_model, sizeof(double), "traces", err));
+    if (task->gamma != NULL)
+        MDL_TRY(mdl_alloc(&work->row_sum, n_model * (size_t)task->n_sample, sizeof(double),
+                          "row sums", err));
+done:
+    return rc;
+}
+
+static void release(work_t *work)
+{
+    mdl_means_free(&work->means);
+    free(work->held);
+    free(work->held_tile);
+    free(work->x);
+    free(work->y);
+    free(work->gram);
+    free(work->norm_x);
+    free(work->norm_y);
+    free(work->diagonal);
+    free(work->product);
+    free(work->square);
+    free(work->trace);
+    free(work->row_sum);
+}
+
+static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = work->task;
+    mdl_chunk_sums_t chunks;
+    mdl_chunks_t run = {.n_item = n_item,
+                        .n_value = 2 * task->n_pair + task->n_model,
+                        .what = "Gram tiles",
+                        .compute = compute_linear,
+                        .data = work};
+    int rc = mdl_chunks_run(comm, &run, &chunks, err);
+    if (rc != MDL_OK)
+        return rc;
+    for (int64_t k = 0; k < chunks.n_chunk; k++) {
+        const double *values = chunks.values + k * run.n_value;
+        for (int64_t pair = 0; pair < task->n_pair; pair++) {
+            work->product[pair] += values[pair];
+            work->square[pair] += values[task->n_pair + pair];
+        }
+        for (int a = 0; a < task->n_model; a++)
+            work->trace[a] += values[2 * task->n_pair + a];
+    }
+    task->sums->bytes_sent += chunks.bytes_sent;
+    free(chunks.values);
+    mdl_means_finish(&work->means, work->product, work->square, work->trace);
+    return MDL_OK;
+}
+
+int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
+{
+    work_t work = {.task = task};
+    int rc;
+    MDL_TRY(mdl_means_find(comm, &work.means, task, err));
+    MDL_TRY(mdl_agree(comm, allocate(&work, err), err));
+    int64_t n_item = work.means.n_tile * (work.means.n_tile + 1) / 2;
+    if (task->gamma == NULL) {
+        rc = run_linear(comm, &work, n_item, err);
+        goto done;
+    }
+    mdl_ordered_t ordered = {.n_item = n_item,
+                             .n_value = task->n_pair + 2 * task->n_model * work.means.tile,
+                             .what = "Gram tiles",
+                             .compute = compute_rbf,
+                             .fold = fold_rbf,
+                             .data = &work};
+    MDL_TRY(mdl_ordered_run(comm, &ordered, err));
+    task->sums->bytes_sent += ordered.n_item * ordered.n_value * 8;
+    finish_rbf(&work);
+done:
+    release(&work);
+    return rc;
+}

@@ -1,0 +1,28 @@
+/* Rows read ahead: a thread reads the next blocks of rows while the caller computes on one. */
+#ifndef MDL_CKA_READER_H
+#define MDL_CKA_READER_H
+
+#include "cka/rows.h"
+
+typedef struct mdl_reader mdl_reader_t;
+
+typedef struct {
+    int model;
+    int64_t first, n_row;
+} mdl_read_t;
+
+/* Starts reading requests 0 to n_request - 1, which ask describes (data is handed on; called in the
+ * reading thread), as encoding. models are borrowed; max_values: reals of the largest request.
+ * Three blocks are held. *reader is NULL when it fails. Not collective. Returns MDL_E_MEMORY. */
+int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encoding_t encoding,
+                     int64_t n_request, int64_t max_values,
+                     mdl_read_t (*ask)(void *data, int64_t request), void *data, mdl_error_t *err);
+
+/* *x: the rows of the next request, the caller's to use and change until the next call. Returns
+ * what rows->read returned for that request. Not collective. */
+int mdl_reader_next(mdl_reader_t *reader, void **x, mdl_error_t *err);
+
+/* Ends the thread and frees; NULL is passed over. Not collective. */
+void mdl_reader_stop(mdl_reader_t *reader);
+
+#endif

@@ -1,0 +1,103 @@
+/* The numerical work of CKA in one precision: a table of functions for float32, one for float64,
+ * each in a portable form and in one for AVX2. Matrices are row-major; sums over rows, batches and
+ * blocks are double in both. Not collective, all of it. */
+#ifndef MDL_CKA_REAL_H
+#define MDL_CKA_REAL_H
+
+#include "io/float_convert.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    mdl_encoding_t encoding; /* MDL_FLOAT32 or MDL_FLOAT64, the real type below */
+    size_t size;             /* bytes of a real */
+
+    /* Linear Gram matrix of x: [n, n_feat] less its column means, scaled by two to *exponent so
+     * that the largest centred value is in [1, 2). Lower triangle into gram: [ld, ld], ld =
+     * mdl_real_padded(n). work: mdl_real_work(n) reals. Returns the index in x of a value that is
+     * not finite, else -1. Rows that are all alike give exact zeros and exponent 0. */
+    int64_t (*batch_gram)(const void *x, int64_t n, int64_t n_feat, void *work, void *gram,
+                          int *exponent);
+
+    /* U-centring (Szekely and Rizzo 2014) of the lower triangle of gram: [ld, ld], so that HSIC_1
+     * is a plain sum of products: out: n (n - 1) / 2 values and zeros up to mdl_real_packed(n).
+     * row: [n] scratch. Returns the sum of squares below the diagonal before centring. */
+    double (*u_centre)(const void *gram, int64_t n, double *row, void *out);
+
+    /* Adds the products of all pairs a >= b of n_model arrays of n reals, stride apart in stack, to
+     * values, packed. n is a multiple of 8. */
+    void (*products)(const void *stack, int n_model, int64_t stride, int64_t n, double *values);
+
+    /* Adds the columns of x: [n, n_feat] less reference to sum, and raises *spread to the largest
+     * distance from reference. Returns the index of a value that is not finite, else -1. */
+    int64_t (*column_sums)(const void *x, int64_t n, int64_t n_feat, const double *reference,
+                           double *sum, double *spread);
+
+    /* x: [n, n_feat] becomes (x - reference - mean) * scale. */
+    void (*centre)(void *x, int64_t n, int64_t n_feat, const double *reference, const double *mean,
+                   double scale);
+
+    /* gram: [n_x, n_y] = x y' for x: [n_x, n_feat], y: [n_y, n_feat], by BLAS. For y == x only the
+     * lower triangle and the diagonal are written. */
+    void (*gram)(const void *x, int64_t n_x, const void *y, int64_t n_y, int64_t n_feat,
+                 void *gram);
+
+    /* out: [d_x, d_y] = x' y, or += with add, for the first d_x columns of x: [n, ld_x] and d_y of
+     * y: [n, ld_y], by BLAS. */
+    void (*covariance)(const void *x, int64_t d_x, int64_t ld_x, const void *y, int64_t d_y,
+                       int64_t ld_y, int64_t n, int add, void *out);
+
+    /* Adds n reals to sum. */
+    void (*accumulate)(double *sum, const void *values, int64_t n);
+
+    /* Squared length of every row of x: [n, n_feat] into norm. */
+    void (*norms)(const void *x, int64_t n, int64_t n_feat, double *norm);
+
+    /* Adds the row sums of gram: [n_i, n_j] to rows and its column sums to columns. */
+    void (*row_sums)(const void *gram, int64_t n_i, int64_t n_j, double *rows, double *columns);
+
+    /* Turns linear products into the RBF kernel less 1, exp(-gamma d^2) - 1, which centring makes
+     * the same as the kernel itself and which keeps its digits for wide bandwidths. norm_x: [n_x],
+     * norm_y: [n_y] squared lengths of the rows; with norm_x == norm_y only the lower triangle is
+     * turned and the diagonal becomes 0. Leading dimension ld. */
+    void (*rbf)(void *gram, int64_t n_x, int64_t n_y, int64_t ld, const double *norm_x,
+                const double *norm_y, double gamma);
+
+    /* Gives the diagonal of gram: [n, n], zeroes it if it is to be dropped, and the upper triangle.
+     */
+    void (*take_diagonal)(void *gram, int64_t n, double *diagonal, int drop);
+} mdl_real_t;
+
+/* Value number i of an array of reals. */
+static inline double mdl_real_get(const mdl_real_t *real, const void *values, int64_t i)
+{
+    return real->encoding == MDL_FLOAT32 ? (double)((const float *)values)[i]
+                                         : ((const double *)values)[i];
+}
+
+/* The fastest table for this machine. Also lets BLAS use one thread: ranks are the parallelism, and
+ * with a fixed number of threads the sums have the same bits everywhere. */
+const mdl_real_t *mdl_real(mdl_encoding_t precision);
+
+enum { MDL_REAL_PANEL = 8, MDL_REAL_DEPTH = 256 };
+
+/* Leading dimension of a batch's Gram matrix. */
+static inline int64_t mdl_real_padded(int64_t n)
+{
+    return (n + MDL_REAL_PANEL - 1) / MDL_REAL_PANEL * MDL_REAL_PANEL;
+}
+
+/* Reals of the scratch of batch_gram. */
+static inline int64_t mdl_real_work(int64_t n)
+{
+    return mdl_real_padded(n) * MDL_REAL_DEPTH + 16;
+}
+
+/* Reals of a packed centred Gram matrix with its padding. */
+static inline int64_t mdl_real_packed(int64_t n)
+{
+    return mdl_real_padded(n * (n - 1) / 2);
+}
+
+#endif

@@ -1,0 +1,200 @@
+/* Template, included by real_impl.h: the centred Gram matrix of one batch. Columns go through in
+ * blocks of MDL_REAL_DEPTH: their means are taken, the centred block is packed into panels of eight
+ * rows (panel, column, row) that stay in the second-level cache, and tiles of 4 rows by up to three
+ * panels are multiplied in registers. */
+
+/* Means of the block's columns in two parts, base and rest: float32 takes the mean and what
+ * rounding left of it, float64, whose sums are not exact, the first row and the mean distance from
+ * it. Returns the first column that is not finite, else -1. */
+static int64_t block_means(const REAL *x, int64_t n, int64_t stride, int64_t n_col, REAL *base,
+                           REAL *rest)
+{
+    double sum[MDL_REAL_DEPTH] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        const REAL *restrict row = x + i * stride;
+        for (int64_t k = 0; k < n_col; k++)
+            sum[k] += REAL_BITS == 32 ? (double)row[k] : (double)row[k] - (double)x[k];
+    }
+    for (int64_t k = 0; k < n_col; k++) {
+        double mean = sum[k] / (double)n;
+        if (!isfinite(mean))
+            return k;
+        base[k] = REAL_BITS == 32 ? (REAL)mean : x[k];
+        rest[k] = (REAL)(REAL_BITS == 32 ? mean - (double)base[k] : mean);
+    }
+    return -1;
+}
+
+/* One panel of n_row <= 8 rows: its columns from k on, centred and scaled, one after the other. */
+static void pack_columns(const REAL *x, int64_t n_row, int64_t stride, int64_t k, int64_t n_col,
+                         const REAL *base, const REAL *rest, REAL scale, REAL *packed)
+{
+    for (; k < n_col; k++) {
+        for (int64_t r = 0; r < MDL_REAL_PANEL; r++) {
+            REAL value = r < n_row ? (x[r * stride + k] - base[k]) - rest[k] : 0;
+            packed[k * MDL_REAL_PANEL + r] = value * scale;
+        }
+    }
+}
+
+/* The same for a whole panel, LANES columns at a time. Returns how many columns are done. */
+static int64_t pack_panel(const REAL *x, int64_t stride, int64_t n_col, const REAL *base,
+                          const REAL *rest, REAL scale, REAL *packed)
+{
+    int64_t k = 0;
+    for (; k + LANES <= n_col; k += LANES) {
+        lanes_t first = load(base + k), second = load(rest + k);
+        for (int half = 0; half < MDL_REAL_PANEL; half += LANES) {
+            lanes_t rows[LANES];
+            for (int r = 0; r < LANES; r++)
+                rows[r] = ((load(x + (half + r) * stride + k) - first) - second) * scale;
+            transpose_lanes(rows);
+            for (int c = 0; c < LANES; c++)
+                memcpy(packed + (k + c) * MDL_REAL_PANEL + half, &rows[c], sizeof rows[c]);
+        }
+    }
+    return k;
+}
+
+static void pack_block(const REAL *x, int64_t n, int64_t stride, int64_t n_col, const REAL *base,
+                       const REAL *rest, REAL scale, REAL *packed)
+{
+    for (int64_t i = 0; i < n; i += MDL_REAL_PANEL) {
+        int64_t n_row = n - i < MDL_REAL_PANEL ? n - i : MDL_REAL_PANEL, done = 0;
+        const REAL *rows = x + i * stride;
+        REAL *panel = packed + i * n_col;
+        if (n_row == MDL_REAL_PANEL)
+            done = pack_panel(rows, stride, n_col, base, rest, scale, panel);
+        pack_columns(rows, n_row, stride, done, n_col, base, rest, scale, panel);
+    }
+}
+
+/* A tile of 4 rows (from a, inside a panel) by n_panel panels (from b): out: [4, ld] = or += . */
+static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, const REAL *b,
+                                                                int64_t n_col, int n_vector,
+                                                                REAL *out, int64_t ld, int add)
+{
+    enum { P = MDL_REAL_PANEL, V = P / LANES };
+    lanes_t sum[4][3 * V] = {{{0}}};
+    for (int64_t k = 0; k < n_col; k++) {
+        const REAL *left = a + k * P, *right = b + k * P;
+        lanes_t column[3 * V];
+        for (int v = 0; v < n_vector; v++)
+            column[v] = *(const lanes_t *)(right + v / V * n_col * P + v % V * LANES);
+        for (int r = 0; r < 4; r++)
+            for (int v = 0; v < n_vector; v++)
+                sum[r][v] += column[v] * left[r];
+    }
+    for (int r = 0; r < 4; r++) {
+        for (int v = 0; v < n_vector; v++) {
+            lanes_t old = {0};
+            if (add)
+                memcpy(&old, out + r * ld + v * LANES, sizeof old);
+            old += sum[r][v];
+            memcpy(out + r * ld + v * LANES, &old, sizeof old);
+        }
+    }
+}
+
+/* Lower triangle of gram = or += packed packed'. */
+static void multiply_block(const REAL *packed, int64_t n, int64_t n_col, REAL *gram, int add)
+{
+    enum { P = MDL_REAL_PANEL, V = P / LANES, GROUP = 3 / V > 0 ? 3 / V : 1 };
+    int64_t ld = mdl_real_padded(n);
+    for (int64_t panel = 0; panel < ld / P; panel += GROUP) {
+        const REAL *b = packed + panel * P * n_col;
+        for (int64_t i = panel * P; i < n; i += 4) {
+            const REAL *a = packed + i / P * P * n_col + i % P;
+            REAL *out = gram + i * ld + panel * P;
+            int64_t n_panel = (i + 3) / P - panel + 1;
+            if (n_panel >= GROUP)
+                multiply_tile(a, b, n_col, GROUP * V, out, ld, add);
+            else if (n_panel == 2)
+                multiply_tile(a, b, n_col, 2 * V, out, ld, add);
+            else
+                multiply_tile(a, b, n_col, V, out, ld, add);
+        }
+    }
+}
+
+/* Gram matrix of the centred rows times scale. Returns the first column that holds a value that is
+ * not finite, else -1. */
+static int64_t gram_of_centred(const REAL *x, int64_t n, int64_t n_feat, REAL *work, REAL scale,
+                               REAL *gram)
+{
+    REAL base[MDL_REAL_DEPTH], rest[MDL_REAL_DEPTH];
+    REAL *packed = (REAL *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
+    for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
+        int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
+        int64_t bad = block_means(x + first, n, n_feat, n_col, base, rest);
+        if (bad >= 0)
+            return first + bad;
+        pack_block(x + first, n, n_feat, n_col, base, rest, scale, packed);
+        multiply_block(packed, n, n_col, gram, first > 0);
+    }
+    return -1;
+}
+
+/* Index of the value that made a column's mean not finite. */
+static int64_t find_bad(const REAL *x, int64_t n, int64_t n_feat, int64_t column)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite((double)x[i * n_feat + column] - (double)x[column]))
+            return isfinite(x[column]) ? i * n_feat + column : column;
+    return column;
+}
+
+/* Half the binary exponent of the longest row's squared length; INT_MAX when it says nothing: zero,
+ * or near what REAL can hold. */
+static int exponent_of_gram(const REAL *gram, int64_t n)
+{
+    int64_t ld = mdl_real_padded(n);
+    REAL largest = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest =
+            gram[i * ld + i] > largest || isnan(gram[i * ld + i]) ? gram[i * ld + i] : largest;
+    if (!(largest > SMALL_SQUARE && largest < 1 / SMALL_SQUARE))
+        return INT_MAX;
+    int exponent = ilogb(largest);
+    return exponent >= 0 ? exponent / 2 : -((1 - exponent) / 2);
+}
+
+/* The power of two that brings the largest distance from a column's mean near 1; 0 when all are
+ * 0. */
+static int exponent_of_rows(const REAL *x, int64_t n, int64_t n_feat)
+{
+    double spread = 0;
+    for (int64_t j = 0; j < n_feat; j++) {
+        double mean = 0;
+        for (int64_t i = 0; i < n; i++)
+            mean += (double)x[i * n_feat + j] - (double)x[j];
+        for (int64_t i = 0; i < n; i++)
+            spread =
+                fmax(spread, fabs((double)x[i * n_feat + j] - (double)x[j] - mean / (double)n));
+    }
+    int limit = REAL_MAX_EXPONENT - 2, exponent = spread > 0 ? -ilogb(spread) : 0;
+    return exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+}
+
+static int64_t batch_gram(const void *values, int64_t n, int64_t n_feat, void *work, void *out,
+                          int *exponent)
+{
+    const REAL *x = values;
+    REAL *gram = out;
+    *exponent = 0;
+    int64_t bad = gram_of_centred(x, n, n_feat, work, 1, gram);
+    int half = bad < 0 ? exponent_of_gram(gram, n) : 0;
+    if (half == INT_MAX) {
+        *exponent = exponent_of_rows(x, n, n_feat);
+        bad = gram_of_centred(x, n, n_feat, work, (REAL)ldexp(1, *exponent), gram);
+        half = exponent_of_gram(gram, n);
+        half = half == INT_MAX ? 0 : half;
+    }
+    if (half != 0) {
+        REAL scale = (REAL)ldexp(1, -2 * half);
+        for (int64_t i = 0; i < n * mdl_real_padded(n); i++)
+            gram[i] *= scale;
+        *exponent -= half;
+    }
+    return bad < 0 ? -1 : find_bad(x, n, n_feat, bad);
+}
