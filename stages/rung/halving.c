@@ -30,19 +30,19 @@ static int64_t best_left(const mdl_rung_t *rung)
     return best;
 }
 
+static int is_last(const mdl_halving_t *halving, const mdl_rung_t *rung)
+{
+    return mdl_halving_ratio(halving, rung->rung + 1) > halving->max_ratio * (1 + 1e-9);
+}
+
 static int conclude(const mdl_halving_t *halving, mdl_rung_t *rung, int64_t n_promoted,
                     mdl_error_t *err)
 {
     double next = mdl_halving_ratio(halving, rung->rung + 1);
-    int small_enough = n_promoted <= halving->keep;
-    int too_far = next > halving->max_ratio * (1 + 1e-9);
-    rung->finished = small_enough || too_far;
-    if (small_enough)
+    rung->finished = n_promoted <= halving->keep;
+    if (rung->finished)
         rung->note = mdl_text("clusters left: %lld, no more than K = %lld", (long long)n_promoted,
                               (long long)halving->keep);
-    else if (too_far)
-        rung->note = mdl_text("clusters left: %lld; the next ratio %.6g would pass R = %.6g",
-                              (long long)n_promoted, next, halving->max_ratio);
     else
         rung->note =
             mdl_text("clusters that go on: %lld, to ratio %.6g", (long long)n_promoted, next);
@@ -55,7 +55,7 @@ int mdl_halving_promote(const mdl_halving_t *halving, mdl_rung_t *rung, mdl_erro
 {
     int64_t n_promoted = 0;
     int64_t n_wanted = (int64_t)ceil((double)rung->n_candidate / halving->eta - 1e-9);
-    if (n_wanted < halving->keep)
+    if (n_wanted < halving->keep || is_last(halving, rung))
         n_wanted = halving->keep;
     memset(rung->promoted, 0, (size_t)rung->n_candidate);
     while (n_promoted < n_wanted) {

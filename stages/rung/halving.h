@@ -14,9 +14,9 @@ typedef struct {
 /* The ratio of rung number rung (from 1): b eta^(rung - 1). Not collective. */
 double mdl_halving_ratio(const mdl_halving_t *halving, int64_t rung);
 
-/* Sets promoted for the best ceil(n / eta) rows, but never fewer than K: lowest error first, ties
- * by loss, then by name. A failed row is never promoted. Then sets finished and note: K or fewer go
- * on, or the next rung would pass R. note is new memory. Not collective.
+/* Sets promoted for the best ceil(n / eta) rows, but never fewer than K, and for K alone when the
+ * next rung would pass R: lowest error first, ties by loss, then by name. A failed row is never
+ * promoted. Then sets finished (K or fewer go on) and note, which is new memory. Not collective.
  * Returns MDL_E_TRAINER when all rows failed, or MDL_E_MEMORY. */
 int mdl_halving_promote(const mdl_halving_t *halving, mdl_rung_t *rung, mdl_error_t *err);
 
