@@ -1,16 +1,9 @@
-#include "cluster/group.h"
+#include "models/group.h"
 
 #include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static mdl_linkage_t linkage_named(const char *method)
-{
-    return strcmp(method, "average") == 0    ? MDL_LINKAGE_AVERAGE
-           : strcmp(method, "complete") == 0 ? MDL_LINKAGE_COMPLETE
-                                             : MDL_LINKAGE_SINGLE;
-}
 
 int mdl_group_clusters(const mdl_similarity_t *similarity, const char *method, double threshold,
                        mdl_clusters_t *clusters, mdl_error_t *err)
@@ -30,7 +23,7 @@ int mdl_group_clusters(const mdl_similarity_t *similarity, const char *method, d
     MDL_TRY(mdl_alloc(&clusters->medoid, count, sizeof(int32_t), "medoids", err));
     for (size_t i = 0; i < count * count; i++)
         distance[i] = 1 - similarity->similarity[i];
-    MDL_TRY(mdl_linkage(distance, n, linkage_named(method), clusters->linkage, err));
+    MDL_TRY(mdl_linkage(distance, n, mdl_linkage_named(method), clusters->linkage, err));
     MDL_TRY(mdl_linkage_cut(clusters->linkage, n, 1 - threshold, clusters->label,
                             &clusters->n_cluster, err));
     mdl_linkage_medoids(distance, n, clusters->label, clusters->n_cluster, clusters->medoid);

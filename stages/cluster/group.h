@@ -2,10 +2,10 @@
 #ifndef MDL_CLUSTER_GROUP_H
 #define MDL_CLUSTER_GROUP_H
 
-#include "cluster/linkage.h"
 #include "io/candidates_file.h"
 #include "io/clusters_file.h"
 #include "io/similarity_file.h"
+#include "kernels/linkage.h"
 
 /* Clusters the models by distance 1 - similarity, cut at 1 - threshold. method is average,
  * complete or single. Names are borrowed from similarity, method from the caller; the arrays are

@@ -1,8 +1,15 @@
-#include "cluster/linkage.h"
+#include "kernels/linkage.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+mdl_linkage_t mdl_linkage_named(const char *name)
+{
+    return strcmp(name, "average") == 0    ? MDL_LINKAGE_AVERAGE
+           : strcmp(name, "complete") == 0 ? MDL_LINKAGE_COMPLETE
+                                           : MDL_LINKAGE_SINGLE;
+}
 
 /* Distance from item to the union of x and y (Lance and Williams 1967). */
 static double joined(mdl_linkage_t method, double d_x, double d_y, double n_x, double n_y)

@@ -1,13 +1,16 @@
 /* Agglomerative clustering with SciPy's results: the same merges in the same order, ties included
  * (scipy.cluster.hierarchy.linkage and fcluster). */
-#ifndef MDL_CLUSTER_LINKAGE_H
-#define MDL_CLUSTER_LINKAGE_H
+#ifndef MDL_KERNELS_LINKAGE_H
+#define MDL_KERNELS_LINKAGE_H
 
 #include "core/error.h"
 
 #include <stdint.h>
 
 typedef enum { MDL_LINKAGE_AVERAGE, MDL_LINKAGE_COMPLETE, MDL_LINKAGE_SINGLE } mdl_linkage_t;
+
+/* The one called "average", "complete" or "single". */
+mdl_linkage_t mdl_linkage_named(const char *name);
 
 /* Merges n items by distance: [n, n], symmetric. linkage: [n - 1, 4], each row the two nodes that
  * merge (smaller first; items are 0 to n-1, merge k makes node n + k), their distance, and the size

@@ -1,6 +1,6 @@
 /* Linkage, flat clusters and medoids against SciPy's answers (tests/reference/cluster_cases.txt).
  */
-#include "cluster/linkage.h"
+#include "kernels/linkage.h"
 
 #include <math.h>
 #include <setjmp.h>
