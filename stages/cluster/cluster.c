@@ -1,6 +1,6 @@
 #include "cluster/cluster.h"
 
-#include "models/group.h"
+#include "cluster/group.h"
 #include "cluster/print.h"
 #include "core/log.h"
 #include "core/text.h"

@@ -1,4 +1,4 @@
-#include "models/group.h"
+#include "cluster/group.h"
 
 #include "core/text.h"
 

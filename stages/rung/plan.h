@@ -3,7 +3,7 @@
 #define MDL_RUNG_PLAN_H
 
 #include "core/stage.h"
-#include "rung/halving.h"
+#include "models/halving.h"
 #include "rung/rung.h"
 
 typedef struct {

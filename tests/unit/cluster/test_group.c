@@ -1,5 +1,5 @@
 /* Clusters and candidate clusters by hand, and their files: written, read back, refused. */
-#include "models/group.h"
+#include "cluster/group.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "rung/halving.h"
+#include "models/halving.h"
 
 #include "core/text.h"
 

@@ -1,8 +1,8 @@
 /* Successive halving over candidate clusters (Jamieson and Talwalkar 2016; Mordal, arXiv
  * 2502.00241, section 4.2): train a few on little, keep the best 1/eta, train these eta times as
  * far. */
-#ifndef MDL_RUNG_HALVING_H
-#define MDL_RUNG_HALVING_H
+#ifndef MDL_MODELS_HALVING_H
+#define MDL_MODELS_HALVING_H
 
 #include "io/rung_file.h"
 
