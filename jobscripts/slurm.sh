@@ -141,9 +141,14 @@ mdl_explain_pending() { # REASON
     esac
 }
 
-mdl_explain_queued() { # ID
+mdl_explain_queued() { # ID STEP
+    local reason=${queue_reason[$1]} remembered=''
+    read -r remembered _ 2>/dev/null <"$study_folder/logs/state/$2" || true
+    if [[ $remembered == requeued && $reason == None ]]; then
+        reason=BeginTime # Slurm gives the reason some seconds later
+    fi
     case ${queue_state[$1]} in
-        PENDING) mdl_explain_pending "${queue_reason[$1]}" ;;
+        PENDING) mdl_explain_pending "$reason" ;;
         RUNNING) row_state=running row_reason="${queue_place[$1]}" ;;
         SUSPENDED | STOPPED)
             row_state=stuck row_reason="is suspended"
@@ -201,7 +206,7 @@ mdl_explain() {
     row_job=$(mdl_job_of "$1")
     mdl_find_log "$1" "$row_job"
     if [[ -n $row_job && -n ${queue_state[$row_job]:-} ]]; then
-        mdl_explain_queued "$row_job"
+        mdl_explain_queued "$row_job" "$1"
     else
         mdl_explain_remembered "$1" "$row_job"
     fi
