@@ -3,6 +3,7 @@
 #define MDL_CKA_BATCH_H
 
 #include "cka/estimate.h"
+#include "mpi/chunks.h"
 
 typedef struct {
     const mdl_cka_task_t *task;
@@ -40,5 +41,18 @@ void mdl_batch_add(const mdl_cka_task_t *task, double *into, const double *value
 /* Takes the powers of two out of the HSICs of n sums of batches, as far as double reaches, and puts
  * all into those of the total: values: [n, n_value] become hsic. total: [n_value] of all. */
 void mdl_batch_unscale(const mdl_cka_task_t *task, const double *total, double *values, int64_t n);
+
+/* Rows of batch number. */
+int64_t mdl_batch_rows(const mdl_cka_task_t *task, int64_t number);
+
+/* The sums of n_batch batches, chunk by chunk: those numbered order[0] to order[n_batch - 1], in
+ * that order, or with order NULL the first n_batch. chunks->values are freed by the caller.
+ * Collective over comm. Returns what mdl_cka_hsic returns. */
+int mdl_batches_run(MPI_Comm comm, mdl_cka_task_t *task, const int64_t *order, int64_t n_batch,
+                    mdl_chunk_sums_t *chunks, mdl_error_t *err);
+
+/* n sums of batches, values: [n, n_value], become the task's sums and the units of the standard
+ * error. Not collective. */
+int mdl_batch_collect(mdl_cka_task_t *task, const double *values, int64_t n, mdl_error_t *err);
 
 #endif

@@ -24,6 +24,10 @@ int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 /* Sums HSIC_1 over the batches. Collective over comm. */
 int mdl_cka_minibatch(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 
+/* The same in the random order of settings->stopping until the clusters are settled. Collective
+ * over comm. */
+int mdl_cka_sequence(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
+
 /* Biased or unbiased HSIC of all rows, by tiles of the Gram matrices. Collective over comm. */
 int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 

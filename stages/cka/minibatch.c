@@ -2,7 +2,6 @@
 #include "cka/reader.h"
 #include "core/log.h"
 #include "mpi/agree.h"
-#include "mpi/chunks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,8 @@ typedef struct {
     mdl_cka_task_t *task;
     mdl_batch_t batch;
     mdl_reader_t *reader;
-    int64_t first; /* number of this rank's first batch */
+    const int64_t *order; /* numbers of the batches, NULL: their own order */
+    int64_t first;        /* this rank's first batch in that order */
 } work_t;
 
 int64_t mdl_cka_n_batch(int64_t n_sample, int64_t batch)
@@ -19,10 +19,15 @@ int64_t mdl_cka_n_batch(int64_t n_sample, int64_t batch)
     return n_sample / batch + (n_sample % batch >= MDL_CKA_MIN_ROWS);
 }
 
-static int64_t batch_rows(const mdl_cka_task_t *task, int64_t item)
+int64_t mdl_batch_rows(const mdl_cka_task_t *task, int64_t number)
 {
-    int64_t batch = task->settings->batch, left = task->n_sample - item * batch;
+    int64_t batch = task->settings->batch, left = task->n_sample - number * batch;
     return left < batch ? left : batch;
+}
+
+static int64_t number_of(const work_t *work, int64_t item)
+{
+    return work->order != NULL ? work->order[item] : item;
 }
 
 /* All models of the first batch, then all of the next. */
@@ -30,10 +35,10 @@ static mdl_read_t next_read(void *data, int64_t request)
 {
     const work_t *work = data;
     const mdl_cka_task_t *task = work->task;
-    int64_t item = work->first + request / task->n_model;
+    int64_t number = number_of(work, work->first + request / task->n_model);
     return (mdl_read_t){.model = (int)(request % task->n_model),
-                        .first = item * task->settings->batch,
-                        .n_row = batch_rows(task, item)};
+                        .first = number * task->settings->batch,
+                        .n_row = mdl_batch_rows(task, number)};
 }
 
 static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
@@ -50,7 +55,8 @@ static int compute_batch(void *data, int64_t item, double *values, mdl_error_t *
 {
     work_t *work = data;
     mdl_cka_task_t *task = work->task;
-    int64_t first = item * task->settings->batch, n_row = batch_rows(task, item);
+    int64_t number = number_of(work, item), n_row = mdl_batch_rows(task, number);
+    int64_t first = number * task->settings->batch;
     for (int a = 0; a < task->n_model; a++) {
         void *x;
         int rc = mdl_reader_next(work->reader, &x, err);
@@ -69,37 +75,38 @@ static void add_batch(void *data, double *into, const double *values)
     mdl_batch_add(work->task, into, values);
 }
 
-/* Chunks in their order become the sums, and the units of the standard error. */
-static int collect(mdl_cka_task_t *task, mdl_chunk_sums_t *chunks, mdl_error_t *err)
+int mdl_batch_collect(mdl_cka_task_t *task, const double *values, int64_t n, mdl_error_t *err)
 {
     mdl_cka_sums_t *sums = task->sums;
-    int64_t n_value = mdl_batch_n_value(task), n = chunks->n_chunk;
-    double *total = NULL;
+    int64_t n_value = mdl_batch_n_value(task);
+    double *total = NULL, *unit = NULL;
     int rc;
     MDL_TRY(mdl_alloc(&total, (size_t)n_value, sizeof *total, "sums of all batches", err));
+    MDL_TRY(mdl_alloc(&unit, (size_t)n_value, sizeof *unit, "sums of a batch", err));
     MDL_TRY(mdl_alloc(&sums->unit, (size_t)(n * task->n_pair), sizeof *sums->unit,
                       "sums of batches", err));
     for (int64_t k = 0; k < n; k++)
-        mdl_batch_add(task, total, chunks->values + k * n_value);
-    mdl_batch_unscale(task, total, chunks->values, n);
-    for (int64_t k = 0; k < n; k++)
-        memcpy(sums->unit + k * task->n_pair, chunks->values + k * n_value,
-               (size_t)task->n_pair * sizeof(double));
+        mdl_batch_add(task, total, values + k * n_value);
+    for (int64_t k = 0; k < n; k++) {
+        memcpy(unit, values + k * n_value, (size_t)n_value * sizeof *unit);
+        mdl_batch_unscale(task, total, unit, 1);
+        memcpy(sums->unit + k * task->n_pair, unit, (size_t)task->n_pair * sizeof *unit);
+    }
     mdl_batch_unscale(task, total, total, 1);
     memcpy(sums->hsic, total, (size_t)task->n_pair * sizeof *total);
     memcpy(sums->power, total + task->n_pair, (size_t)task->n_model * sizeof *total);
     sums->n_unit = n;
-    sums->bytes_sent += chunks->bytes_sent;
 done:
     free(total);
+    free(unit);
     return rc;
 }
 
-int mdl_cka_minibatch(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
+int mdl_batches_run(MPI_Comm comm, mdl_cka_task_t *task, const int64_t *order, int64_t n_batch,
+                    mdl_chunk_sums_t *chunks, mdl_error_t *err)
 {
-    int64_t batch = task->settings->batch, n_batch = mdl_cka_n_batch(task->n_sample, batch);
-    work_t work = {.task = task};
-    mdl_chunk_sums_t chunks = {0};
+    int64_t batch = task->settings->batch;
+    work_t work = {.task = task, .order = order};
     mdl_chunks_t run = {.n_item = n_batch,
                         .n_value = mdl_batch_n_value(task),
                         .what = "batches",
@@ -107,19 +114,31 @@ int mdl_cka_minibatch(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
                         .compute = compute_batch,
                         .add = add_batch,
                         .data = &work};
+    int rc =
+        mdl_batch_init(&work.batch, task, batch < task->n_sample ? batch : task->n_sample, err);
+    MDL_TRY(mdl_agree(comm, rc, err));
+    rc = mdl_chunks_run(comm, &run, chunks, err);
+done:
+    mdl_reader_stop(work.reader);
+    mdl_batch_free(&work.batch);
+    return rc;
+}
+
+int mdl_cka_minibatch(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
+{
+    int64_t batch = task->settings->batch, n_batch = mdl_cka_n_batch(task->n_sample, batch);
+    mdl_chunk_sums_t chunks = {0};
     if (task->n_sample > n_batch * batch)
         mdl_log(MDL_LOG_WARN,
                 "the last %lld rows are fewer than %d and make no batch: they are left out",
                 (long long)(task->n_sample - n_batch * batch), MDL_CKA_MIN_ROWS);
-    int rc =
-        mdl_batch_init(&work.batch, task, batch < task->n_sample ? batch : task->n_sample, err);
-    MDL_TRY(mdl_agree(comm, rc, err));
-    MDL_TRY(mdl_chunks_run(comm, &run, &chunks, err));
-    rc = collect(task, &chunks, err);
-    MDL_TRY(mdl_agree(comm, rc, err));
-done:
-    mdl_reader_stop(work.reader);
-    mdl_batch_free(&work.batch);
+    if (task->settings->stopping != NULL)
+        return mdl_cka_sequence(comm, task, err);
+    int rc = mdl_batches_run(comm, task, NULL, n_batch, &chunks, err);
+    if (rc == MDL_OK) {
+        task->sums->bytes_sent += chunks.bytes_sent;
+        rc = mdl_agree(comm, mdl_batch_collect(task, chunks.values, chunks.n_chunk, err), err);
+    }
     free(chunks.values);
     return rc;
 }

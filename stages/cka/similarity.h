@@ -6,6 +6,7 @@
 #define MDL_CKA_SIMILARITY_H
 
 #include "cka/rows.h"
+#include "cka/stopping.h"
 
 #include <mpi.h>
 
@@ -17,10 +18,11 @@ typedef enum { MDL_CKA_GRAM, MDL_CKA_FEATURE } mdl_cka_route_t;
 typedef struct {
     mdl_cka_estimator_t estimator;
     mdl_cka_kernel_t kernel;
-    mdl_cka_route_t route;    /* MDL_CKA_FEATURE needs the linear kernel */
-    mdl_encoding_t precision; /* of products: MDL_FLOAT32 or MDL_FLOAT64; sums are double */
-    int64_t batch;            /* rows a batch of the minibatch estimator, at least 4 */
-    double sigma;             /* RBF: bandwidth as a multiple of a model's median distance */
+    mdl_cka_route_t route;          /* MDL_CKA_FEATURE needs the linear kernel */
+    mdl_encoding_t precision;       /* of products: MDL_FLOAT32 or MDL_FLOAT64; sums are double */
+    int64_t batch;                  /* rows a batch of the minibatch estimator, at least 4 */
+    double sigma;                   /* RBF: bandwidth as a multiple of a model's median distance */
+    const mdl_stopping_t *stopping; /* of the minibatch estimator; NULL: all rows are read */
 } mdl_cka_settings_t;
 
 enum { MDL_CKA_MIN_ROWS = 4 }; /* HSIC_1 is undefined below */
@@ -33,11 +35,12 @@ static inline int64_t mdl_cka_pair(int64_t a, int64_t b)
 
 /* What the estimators leave; freed with mdl_cka_sums_free. */
 typedef struct {
-    double *hsic;       /* [n_pair] packed */
-    double *power;      /* [n_model] a model's own HSIC if nothing were centred */
-    int64_t n_unit;     /* independent parts that the sums are made of; 0: none */
-    double *unit;       /* [n_unit, n_pair] their HSICs, which add up to hsic */
-    int64_t bytes_sent; /* by this rank */
+    double *hsic;          /* [n_pair] packed */
+    double *power;         /* [n_model] a model's own HSIC if nothing were centred */
+    int64_t n_unit;        /* independent parts that the sums are made of; 0: none */
+    double *unit;          /* [n_unit, n_pair] their HSICs, which add up to hsic */
+    int64_t bytes_sent;    /* by this rank */
+    mdl_stopped_t stopped; /* with settings->stopping */
 } mdl_cka_sums_t;
 
 /* HSIC of every pair of models; biased: tr(KHLH) / (n-1)^2; unbiased: HSIC_1 of Song; minibatch:

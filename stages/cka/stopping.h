@@ -1,0 +1,35 @@
+/* Sequential stopping of the minibatch estimator: batches are read in a random order until the
+ * clusters are settled. docs/numerics.md, "Sequential stopping". */
+#ifndef MDL_CKA_STOPPING_H
+#define MDL_CKA_STOPPING_H
+
+#include "cka/settled.h"
+
+typedef struct {
+    mdl_settled_cut_t cut;
+    double alpha;  /* wanted chance of stopping with clusters that are not the settled ones */
+    uint64_t seed; /* of the order */
+} mdl_stopping_t;
+
+typedef struct {
+    int64_t n_row;      /* rows of the batches that were read */
+    int decided;        /* the clusters are settled; 0: all is read and they are not */
+    double confidence;  /* 1 - alpha once decided, else 1 - doubt after all rows */
+    mdl_settled_t last; /* the last test */
+} mdl_stopped_t;
+
+enum { MDL_STOPPING_FIRST = 16, MDL_STOPPING_MOST = 256 };
+
+/* Batches after which the clusters are tested: from MDL_STOPPING_FIRST on by factors of 2^(1/4),
+ * and all. Returns how many. Not collective. */
+int mdl_stopping_looks(int64_t n_batch, int64_t looks[MDL_STOPPING_MOST]);
+
+/* A random order of the batches, a function of seed and n_batch alone. order: [n_batch]. Not
+ * collective. */
+void mdl_stopping_order(int64_t *order, int64_t n_batch, uint64_t seed);
+
+/* Whether a test's doubt is small enough to stop at one of n_look looks: each may be wrong with
+ * alpha / n_look (Bonferroni). Not collective. */
+int mdl_stopping_is_settled(const mdl_settled_t *settled, double alpha, int n_look);
+
+#endif
