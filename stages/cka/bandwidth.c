@@ -1,3 +1,4 @@
+#include "cka/big.h"
 #include "cka/estimate.h"
 #include "mpi/agree.h"
 
@@ -22,19 +23,21 @@ static double median(double *values, int64_t n)
 /* Overwrites the lower triangle of gram by the squared distances of its pairs, packed. */
 static int64_t pack_distances(double *gram, int64_t n, const double *norm)
 {
+    int64_t ld = mdl_real_padded(n);
     double *out = gram;
     for (int64_t i = 1; i < n; i++) {
         for (int64_t j = 0; j < i; j++) {
-            double both = norm[i] + norm[j], squared = both - 2 * gram[i * n + j];
+            double both = norm[i] + norm[j], squared = both - 2 * gram[i * ld + j];
             *out++ = squared > 1e-13 * both ? squared : 0;
         }
     }
     return out - gram;
 }
 
-/* n evenly spaced rows of the model less their mean, scaled. feat: [2 n_feat] scratch. */
+/* n evenly spaced rows of the model less their mean, scaled and packed. feat: [2 n_feat] scratch.
+ */
 static int read_spaced(const mdl_real_t *real, const mdl_rows_t *rows, int64_t n_sample, int64_t n,
-                       double *x, double *feat, int *exponent, mdl_error_t *err)
+                       double *x, double *feat, double *packed, int *exponent, mdl_error_t *err)
 {
     int64_t n_feat = rows->n_feat;
     double *mean = feat + n_feat, spread = 0;
@@ -53,7 +56,7 @@ static int read_spaced(const mdl_real_t *real, const mdl_rows_t *rows, int64_t n
         mean[j] /= (double)n;
     *exponent = spread > 0 ? -ilogb(spread) : 0;
     *exponent = *exponent > 1000 ? 1000 : *exponent;
-    real->centre(x, n, n_feat, feat, mean, ldexp(1, *exponent));
+    real->pack(x, n, n_feat, feat, mean, ldexp(1, *exponent), packed);
     return MDL_OK;
 }
 
@@ -62,16 +65,18 @@ static int bandwidth(mdl_cka_task_t *task, int model, mdl_error_t *err)
     const mdl_rows_t *rows = &task->models[model];
     const mdl_real_t *real = mdl_real(MDL_FLOAT64);
     int64_t n = task->n_sample < MAX_ROWS ? task->n_sample : MAX_ROWS;
-    double *x = NULL, *feat = NULL, *gram = NULL, *norm = NULL;
-    size_t n_feat = (size_t)rows->n_feat, n_row = (size_t)n;
+    double *x = NULL, *feat = NULL, *gram = NULL, *norm = NULL, *packed = NULL;
+    size_t n_feat = (size_t)rows->n_feat, n_row = (size_t)n, padded = (size_t)mdl_real_padded(n);
     int rc;
     MDL_TRY(mdl_alloc(&x, n_row * n_feat, sizeof *x, "rows of the bandwidth", err));
     MDL_TRY(mdl_alloc(&feat, 2 * n_feat, sizeof *feat, "a mean row", err));
-    MDL_TRY(mdl_alloc(&gram, n_row * n_row, sizeof *gram, "distances of the bandwidth", err));
+    MDL_TRY(mdl_alloc(&gram, padded * padded, sizeof *gram, "distances of the bandwidth", err));
+    MDL_TRY(mdl_big_alloc(&packed, padded * n_feat, sizeof *packed, "packed rows", err));
     MDL_TRY(mdl_alloc(&norm, n_row, sizeof *norm, "squared lengths", err));
-    MDL_TRY(read_spaced(real, rows, task->n_sample, n, x, feat, &task->exponent[model], err));
-    real->gram(x, n, x, n, rows->n_feat, gram);
-    real->norms(x, n, rows->n_feat, norm);
+    MDL_TRY(
+        read_spaced(real, rows, task->n_sample, n, x, feat, packed, &task->exponent[model], err));
+    real->gram(packed, n, packed, n, rows->n_feat, gram);
+    real->packed_norms(packed, n, rows->n_feat, norm);
     double squared = median(gram, pack_distances(gram, n, norm));
     if (squared > 0)
         task->gamma[model] = 1 / (2 * squared * task->settings->sigma * task->settings->sigma);
@@ -85,6 +90,7 @@ done:
     free(feat);
     free(gram);
     free(norm);
+    free(packed);
     return rc;
 }
 

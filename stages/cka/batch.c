@@ -36,7 +36,7 @@ static void to_rbf(mdl_batch_t *batch, int model, int64_t n_row, int exponent)
     for (int64_t i = 0; i < n_row; i++)
         batch->row[i] = mdl_real_get(task->real, batch->gram, i * ld + i);
     double gamma = ldexp(task->gamma[model], 2 * (task->exponent[model] - exponent));
-    task->real->rbf(batch->gram, n_row, n_row, ld, batch->row, batch->row, gamma);
+    task->real->rbf(batch->gram, n_row, n_row, batch->row, batch->row, gamma);
 }
 
 int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, const void *x,

@@ -1,3 +1,4 @@
+#include "cka/big.h"
 #include "cka/means.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
@@ -5,22 +6,22 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     mdl_cka_task_t *task;
     mdl_means_t means;
-    int64_t n_slot;           /* row blocks of all models that stay in memory */
-    char *held;               /* [n_slot, tile, n_feat_all] */
-    int64_t *held_tile;       /* [n_slot, n_model] block that is there, -1 for none */
-    void *x, *y;              /* [tile, max n_feat] of blocks that don't stay */
-    void *gram;               /* [n_model, stride] tiles of the kernel matrices */
-    int64_t stride;           /* tile tile, padded */
-    double *norm_x, *norm_y;  /* [tile] */
-    double *diagonal;         /* [n_model, tile] of a tile on the diagonal */
-    double *product, *square; /* [n_pair] */
-    double *trace;            /* [n_model] */
-    double *row_sum;          /* RBF: [n_model, n_sample] of the kernel matrices */
+    int64_t n_slot;            /* row blocks of all models that stay in memory */
+    char *held;                /* [n_slot, n_feat_all, padded tile] */
+    int64_t *held_tile;        /* [n_slot, n_model] block that is there, -1 for none */
+    void *x;                   /* [tile, max n_feat] a block as it is read */
+    void *packed_x, *packed_y; /* [padded tile, max n_feat] of blocks that don't stay */
+    void *gram;                /* [n_model, stride] tiles of the kernel matrices */
+    int64_t stride;            /* padded tile, squared */
+    double *norm_x, *norm_y;   /* [tile] */
+    double *diagonal;          /* [n_model, tile] of a tile on the diagonal */
+    double *product, *square;  /* [n_pair] */
+    double *trace;             /* [n_model] */
+    double *row_sum;           /* RBF: [n_model, n_sample] of the kernel matrices */
 } work_t;
 
 /* Tile number item of the lower triangle of tiles. */
@@ -34,24 +35,25 @@ static void tile_of_item(int64_t item, int64_t *i, int64_t *j)
     *j = item - *i * (*i + 1) / 2;
 }
 
-/* *x: the centred rows of a block; with room for all blocks every one stays, else the last one that
+/* *packed: the rows of a block; with room for all blocks every one stays, else the last one that
  * was asked for with stay. */
-static int rows_of_tile(work_t *work, int model, int64_t tile, int stay, void *buffer, void **x,
-                        mdl_error_t *err)
+static int rows_of_tile(work_t *work, int model, int64_t tile, int stay, void *buffer,
+                        void **packed, mdl_error_t *err)
 {
     const mdl_means_t *means = &work->means;
     int all = work->n_slot >= means->n_tile;
-    *x = buffer;
+    *packed = buffer;
     if (work->n_slot == 0 || !(all || stay))
-        return mdl_means_read(means, model, tile, buffer, err);
+        return mdl_means_pack(means, model, tile, work->x, buffer, err);
     int64_t slot = all ? tile : 0;
     int64_t *there = &work->held_tile[slot * work->task->n_model + model];
-    *x = work->held + (size_t)(means->tile * (slot * means->n_feat_all + means->offset[model])) *
-                          work->task->real->size;
+    *packed = work->held + (size_t)(mdl_real_padded(means->tile) *
+                                    (slot * means->n_feat_all + means->offset[model])) *
+                               work->task->real->size;
     if (*there == tile)
         return MDL_OK;
     *there = tile;
-    return mdl_means_read(means, model, tile, *x, err);
+    return mdl_means_pack(means, model, tile, work->x, *packed, err);
 }
 
 /* The model's tile of the kernel matrix; of a tile on the diagonal its lower triangle, and the
@@ -65,23 +67,21 @@ static int kernel_of_tile(work_t *work, int model, int64_t tile_i, int64_t tile_
     char *gram = (char *)work->gram + (size_t)(model * work->stride) * real->size;
     double *norm_y = tile_i == tile_j ? work->norm_x : work->norm_y;
     void *x, *y;
-    int rc = rows_of_tile(work, model, tile_i, 1, work->x, &x, err);
+    int rc = rows_of_tile(work, model, tile_i, 1, work->packed_x, &x, err);
     y = x;
     if (rc == MDL_OK && tile_i != tile_j)
-        rc = rows_of_tile(work, model, tile_j, 0, work->y, &y, err);
+        rc = rows_of_tile(work, model, tile_j, 0, work->packed_y, &y, err);
     if (rc != MDL_OK)
         return rc;
     real->gram(x, n_i, y, n_j, n_feat, gram);
-    memset(gram + (size_t)(n_i * n_j) * real->size, 0,
-           (size_t)(mdl_real_padded(n_i * n_j) - n_i * n_j) * real->size);
     if (tile_i == tile_j)
         real->take_diagonal(gram, n_i, work->diagonal + model * work->means.tile,
                             task->settings->estimator == MDL_CKA_UNBIASED);
     if (task->gamma != NULL) {
-        real->norms(x, n_i, n_feat, work->norm_x);
+        real->packed_norms(x, n_i, n_feat, work->norm_x);
         if (tile_i != tile_j)
-            real->norms(y, n_j, n_feat, norm_y);
-        real->rbf(gram, n_i, n_j, n_j, work->norm_x, norm_y, task->gamma[model]);
+            real->packed_norms(y, n_j, n_feat, norm_y);
+        real->rbf(gram, n_i, n_j, work->norm_x, norm_y, task->gamma[model]);
     }
     return MDL_OK;
 }
@@ -97,8 +97,9 @@ static int multiply_tile(work_t *work, int64_t tile_i, int64_t tile_j, double *v
         if (rc != MDL_OK)
             return rc;
     }
-    int64_t n = mdl_means_rows(&work->means, tile_i) * mdl_means_rows(&work->means, tile_j);
-    task->real->products(work->gram, task->n_model, work->stride, mdl_real_padded(n), values);
+    int64_t n = mdl_real_padded(mdl_means_rows(&work->means, tile_i)) *
+                mdl_real_padded(mdl_means_rows(&work->means, tile_j));
+    task->real->products(work->gram, task->n_model, work->stride, n, values);
     for (int64_t pair = 0; pair < task->n_pair; pair++)
         values[pair] *= 2;
     return MDL_OK;
@@ -201,23 +202,24 @@ static int allocate(work_t *work, mdl_error_t *err)
     mdl_cka_task_t *task = work->task;
     mdl_means_t *means = &work->means;
     size_t size = task->real->size, tile = (size_t)means->tile, n_model = (size_t)task->n_model;
-    size_t rows = tile * (size_t)mdl_cka_max_feat(task);
-    work->stride = mdl_real_padded(means->tile * means->tile);
-    work->n_slot = MDL_CKA_HELD_BYTES / (means->tile * means->n_feat_all * (int64_t)size);
+    size_t padded = (size_t)mdl_real_padded(means->tile), feat = (size_t)mdl_cka_max_feat(task);
+    size_t held = padded * (size_t)means->n_feat_all;
+    work->stride = (int64_t)(padded * padded);
+    work->n_slot = MDL_CKA_HELD_BYTES / (int64_t)(held * size);
     if (work->n_slot > means->n_tile)
         work->n_slot = means->n_tile;
     else if (work->n_slot > 0 && work->n_slot < means->n_tile)
         work->n_slot = 1;
     size_t n_slot = (size_t)work->n_slot, n_pair = (size_t)task->n_pair;
     int rc;
-    MDL_TRY(mdl_alloc(&work->held, n_slot * tile * (size_t)means->n_feat_all, size,
-                      "rows that stay in memory", err));
+    MDL_TRY(mdl_big_alloc(&work->held, n_slot * held, size, "rows that stay in memory", err));
     MDL_TRY(mdl_alloc(&work->held_tile, n_slot * n_model, sizeof(int64_t), "numbers", err));
     for (size_t k = 0; k < n_slot * n_model; k++)
         work->held_tile[k] = -1;
-    MDL_TRY(mdl_alloc(&work->x, rows, size, "a block of rows", err));
-    MDL_TRY(mdl_alloc(&work->y, rows, size, "a block of rows", err));
-    MDL_TRY(mdl_alloc(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
+    MDL_TRY(mdl_big_alloc(&work->x, tile * feat, size, "a block of rows", err));
+    MDL_TRY(mdl_big_alloc(&work->packed_x, padded * feat, size, "packed rows", err));
+    MDL_TRY(mdl_big_alloc(&work->packed_y, padded * feat, size, "packed rows", err));
+    MDL_TRY(mdl_big_alloc(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->diagonal, n_model * tile, sizeof(double), "diagonals", err));
@@ -237,7 +239,8 @@ static void release(work_t *work)
     free(work->held);
     free(work->held_tile);
     free(work->x);
-    free(work->y);
+    free(work->packed_x);
+    free(work->packed_y);
     free(work->gram);
     free(work->norm_x);
     free(work->norm_y);

@@ -161,6 +161,20 @@ int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, m
     return rc;
 }
 
+int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, void *packed,
+                   mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = means->task;
+    const mdl_rows_t *rows = &task->models[model];
+    int64_t n_row = mdl_means_rows(means, tile);
+    int rc = rows->read(rows, tile * means->tile, n_row, task->real->encoding, x, err);
+    if (rc == MDL_OK)
+        task->real->pack(x, n_row, rows->n_feat, means->reference + means->offset[model],
+                         means->mean + means->offset[model], ldexp(1, means->exponent[model]),
+                         packed);
+    return rc;
+}
+
 void mdl_means_finish(const mdl_means_t *means, const double *product, const double *squares,
                       const double *trace)
 {

@@ -22,9 +22,13 @@ void mdl_means_free(mdl_means_t *means);
 /* Rows of block number tile. */
 int64_t mdl_means_rows(const mdl_means_t *means, int64_t tile);
 
-/* Reads a block of a model, less its means and scaled by two to its exponent, into x. Not
- * collective. */
+/* Reads a block of a model into x: [tile, n_feat], less its means and scaled by two to its
+ * exponent. Not collective. */
 int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, mdl_error_t *err);
+
+/* The same, packed for real->gram; x is scratch. */
+int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, void *packed,
+                   mdl_error_t *err);
 
 /* Turns sums over pairs of rows into task->sums->hsic and power, in the model's own units as far as
  * double reaches. product: [n_pair] sum of K L, without its diagonal for the unbiased estimator;

@@ -1,5 +1,6 @@
 /* The numerical work of CKA in one precision: a table of functions for float32, one for float64,
- * each in a portable form and in one for AVX2. Matrices are row-major; sums over rows, batches and
+ * each in a portable form and in one for AVX2. Matrices are row-major, kernel
+ * matrices padded to a multiple of 8 columns (mdl_real_padded); sums over rows, batches and
  * blocks are double in both. Not collective, all of it. */
 #ifndef MDL_CKA_REAL_H
 #define MDL_CKA_REAL_H
@@ -38,8 +39,16 @@ typedef struct {
     void (*centre)(void *x, int64_t n, int64_t n_feat, const double *reference, const double *mean,
                    double scale);
 
-    /* gram: [n_x, n_y] = x y' for x: [n_x, n_feat], y: [n_y, n_feat], by BLAS. For y == x only the
-     * lower triangle and the diagonal are written. */
+    /* packed: (x - reference - mean) * scale for x: [n, n_feat], in the order that gram reads fast;
+     * n_feat mdl_real_padded(n) reals. */
+    void (*pack)(const void *x, int64_t n, int64_t n_feat, const double *reference,
+                 const double *mean, double scale, void *packed);
+
+    /* Squared length of every packed row. */
+    void (*packed_norms)(const void *packed, int64_t n, int64_t n_feat, double *norm);
+
+    /* gram: [padded n_x, padded n_y] = x y' for packed x of n_x rows and y of n_y, zeros beyond.
+     * For y == x, what is above the diagonal is not all written. */
     void (*gram)(const void *x, int64_t n_x, const void *y, int64_t n_y, int64_t n_feat,
                  void *gram);
 
@@ -54,18 +63,18 @@ typedef struct {
     /* Squared length of every row of x: [n, n_feat] into norm. */
     void (*norms)(const void *x, int64_t n, int64_t n_feat, double *norm);
 
-    /* Adds the row sums of gram: [n_i, n_j] to rows and its column sums to columns. */
+    /* Adds the row sums of gram: [n_i, padded n_j] to rows and its column sums to columns. */
     void (*row_sums)(const void *gram, int64_t n_i, int64_t n_j, double *rows, double *columns);
 
-    /* Turns linear products into the RBF kernel less 1, exp(-gamma d^2) - 1, which centring makes
-     * the same as the kernel itself and which keeps its digits for wide bandwidths. norm_x: [n_x],
-     * norm_y: [n_y] squared lengths of the rows; with norm_x == norm_y only the lower triangle is
-     * turned and the diagonal becomes 0. Leading dimension ld. */
-    void (*rbf)(void *gram, int64_t n_x, int64_t n_y, int64_t ld, const double *norm_x,
-                const double *norm_y, double gamma);
+    /* Turns linear products, gram: [n_x, padded n_y], into the RBF kernel less 1, exp(-gamma d^2) -
+     * 1, which centring makes the same as the kernel itself and which keeps its digits for wide
+     * bandwidths. norm_x: [n_x], norm_y: [n_y] squared lengths of the rows; with norm_x == norm_y
+     * only the lower triangle is turned and the diagonal becomes 0. */
+    void (*rbf)(void *gram, int64_t n_x, int64_t n_y, const double *norm_x, const double *norm_y,
+                double gamma);
 
-    /* Gives the diagonal of gram: [n, n], zeroes it if it is to be dropped, and the upper triangle.
-     */
+    /* Gives the diagonal of gram: [n, padded n], zeroes it if it is to be dropped, and the upper
+     * triangle. */
     void (*take_diagonal)(void *gram, int64_t n, double *diagonal, int drop);
 } mdl_real_t;
 

@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, c
         const REAL *left = a + k * P, *right = b + k * P;
         lanes_t column[3 * V];
         for (int v = 0; v < n_vector; v++)
-            column[v] = *(const lanes_t *)(right + v / V * n_col * P + v % V * LANES);
+            column[v] = load(right + v / V * n_col * P + v % V * LANES);
         for (int r = 0; r < 4; r++)
             for (int v = 0; v < n_vector; v++)
                 sum[r][v] += column[v] * left[r];
@@ -96,25 +96,33 @@ static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, c
     }
 }
 
-/* Lower triangle of gram = or += packed packed'. */
-static void multiply_block(const REAL *packed, int64_t n, int64_t n_col, REAL *gram, int add)
+/* out = or += left right' for packed blocks of n_left and n_right rows; with lower, left and right
+ * being the same, only the lower triangle and what its tiles have beyond. */
+static void multiply_block(const REAL *left, int64_t n_left, const REAL *right, int64_t n_right,
+                           int64_t n_col, REAL *out, int64_t ld, int lower, int add)
 {
     enum { P = MDL_REAL_PANEL, V = P / LANES, GROUP = 3 / V > 0 ? 3 / V : 1 };
-    int64_t ld = mdl_real_padded(n);
-    for (int64_t panel = 0; panel < ld / P; panel += GROUP) {
-        const REAL *b = packed + panel * P * n_col;
-        for (int64_t i = panel * P; i < n; i += 4) {
-            const REAL *a = packed + i / P * P * n_col + i % P;
-            REAL *out = gram + i * ld + panel * P;
-            int64_t n_panel = (i + 3) / P - panel + 1;
-            if (n_panel >= GROUP)
-                multiply_tile(a, b, n_col, GROUP * V, out, ld, add);
-            else if (n_panel == 2)
-                multiply_tile(a, b, n_col, 2 * V, out, ld, add);
+    int64_t n_panel = mdl_real_padded(n_right) / P;
+    for (int64_t panel = 0; panel < n_panel; panel += GROUP) {
+        const REAL *b = right + panel * P * n_col;
+        for (int64_t i = lower ? panel * P : 0; i < n_left; i += 4) {
+            const REAL *a = left + i / P * P * n_col + i % P;
+            REAL *tile = out + i * ld + panel * P;
+            int64_t n = (lower ? (i + 3) / P + 1 : n_panel) - panel;
+            if (n >= GROUP)
+                multiply_tile(a, b, n_col, GROUP * V, tile, ld, add);
+            else if (n == 2)
+                multiply_tile(a, b, n_col, 2 * V, tile, ld, add);
             else
-                multiply_tile(a, b, n_col, V, out, ld, add);
+                multiply_tile(a, b, n_col, V, tile, ld, add);
         }
     }
+}
+
+/* The first place in work that vector loads may take. */
+static REAL *align_work(REAL *work)
+{
+    return (REAL *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
 }
 
 /* Gram matrix of the centred rows times scale. Returns the first column that holds a value that is
@@ -123,14 +131,14 @@ static int64_t gram_of_centred(const REAL *x, int64_t n, int64_t n_feat, REAL *w
                                REAL *gram)
 {
     REAL base[MDL_REAL_DEPTH], rest[MDL_REAL_DEPTH];
-    REAL *packed = (REAL *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
+    REAL *packed = align_work(work);
     for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
         int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
         int64_t bad = block_means(x + first, n, n_feat, n_col, base, rest);
         if (bad >= 0)
             return first + bad;
         pack_block(x + first, n, n_feat, n_col, base, rest, scale, packed);
-        multiply_block(packed, n, n_col, gram, first > 0);
+        multiply_block(packed, n, packed, n, n_col, gram, mdl_real_padded(n), 1, first > 0);
     }
     return -1;
 }
@@ -197,4 +205,57 @@ static int64_t batch_gram(const void *values, int64_t n, int64_t n_feat, void *w
         *exponent -= half;
     }
     return bad < 0 ? -1 : find_bad(x, n, n_feat, bad);
+}
+
+static void pack(const void *values, int64_t n, int64_t n_feat, const double *reference,
+                 const double *mean, double scale, void *packed)
+{
+    REAL base[MDL_REAL_DEPTH], rest[MDL_REAL_DEPTH];
+    for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
+        int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
+        for (int64_t k = 0; k < n_col; k++) {
+            double whole = reference[first + k] + (REAL_BITS == 32 ? mean[first + k] : 0);
+            base[k] = (REAL)whole;
+            rest[k] = (REAL)(reference[first + k] - (double)base[k] + mean[first + k]);
+        }
+        pack_block((const REAL *)values + first, n, n_feat, n_col, base, rest, (REAL)scale,
+                   (REAL *)packed + first * mdl_real_padded(n));
+    }
+}
+
+static void packed_norms(const void *packed, int64_t n, int64_t n_feat, double *norm)
+{
+    enum { P = MDL_REAL_PANEL };
+    memset(norm, 0, (size_t)n * sizeof *norm);
+    for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
+        int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
+        const REAL *block = (const REAL *)packed + first * mdl_real_padded(n);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t k = 0; k < n_col; k++) {
+                double value = (double)block[i / P * P * n_col + k * P + i % P];
+                norm[i] += value * value;
+            }
+    }
+}
+
+/* Squares of SIDE x SIDE products are finished one after the other, so that they stay in the cache
+ * while the columns go through. */
+static void gram_of(const void *x, int64_t n_x, const void *y, int64_t n_y, int64_t n_feat,
+                    void *out)
+{
+    enum { SIDE = 256 };
+    int64_t rows = mdl_real_padded(n_x), ld = mdl_real_padded(n_y);
+    const REAL *left = x, *right = y;
+    REAL *gram = out;
+    for (int64_t i = 0; i < rows; i += SIDE) {
+        int64_t n_i = rows - i < SIDE ? rows - i : SIDE;
+        for (int64_t j = 0; j < ld && (x != y || j <= i); j += SIDE) {
+            int64_t n_j = ld - j < SIDE ? ld - j : SIDE;
+            for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
+                int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
+                multiply_block(left + first * rows + i * n_col, n_i, right + first * ld + j * n_col,
+                               n_j, n_col, gram + i * ld + j, ld, x == y && i == j, first > 0);
+            }
+        }
+    }
 }

@@ -233,19 +233,6 @@ static void centre(void *values, int64_t n, int64_t n_feat, const double *refere
     }
 }
 
-static void gram_of(const void *x, int64_t n_x, const void *y, int64_t n_y, int64_t n_feat,
-                    void *gram)
-{
-    blasint rows = (blasint)n_x, columns = (blasint)n_y, depth = (blasint)n_feat;
-    if (x == y)
-        BLAS(syrk)
-        (CblasRowMajor, CblasLower, CblasNoTrans, rows, depth, 1, x, depth, 0, gram, rows);
-    else
-        BLAS(gemm)
-        (CblasRowMajor, CblasNoTrans, CblasTrans, rows, columns, depth, 1, x, depth, y, depth, 0,
-         gram, columns);
-}
-
 static void covariance(const void *x, int64_t d_x, int64_t ld_x, const void *y, int64_t d_y,
                        int64_t ld_y, int64_t n, int add, void *out)
 {
@@ -265,7 +252,7 @@ static void row_sums(const void *values, int64_t n_i, int64_t n_j, double *rows,
 {
     const REAL *gram = values;
     for (int64_t i = 0; i < n_i; i++) {
-        const REAL *restrict from = gram + i * n_j;
+        const REAL *restrict from = gram + i * mdl_real_padded(n_j);
         double *restrict to = columns;
         rows[i] += plain_sum(from, n_j);
         for (int64_t j = 0; j < n_j; j++)
@@ -273,9 +260,10 @@ static void row_sums(const void *values, int64_t n_i, int64_t n_j, double *rows,
     }
 }
 
-static void rbf(void *values, int64_t n_x, int64_t n_y, int64_t ld, const double *norm_x,
-                const double *norm_y, double gamma)
+static void rbf(void *values, int64_t n_x, int64_t n_y, const double *norm_x, const double *norm_y,
+                double gamma)
 {
+    int64_t ld = mdl_real_padded(n_y);
     int same = norm_x == norm_y;
     for (int64_t i = 0; i < n_x; i++) {
         REAL *row = (REAL *)values + i * ld;
@@ -291,12 +279,11 @@ static void rbf(void *values, int64_t n_x, int64_t n_y, int64_t ld, const double
 
 static void take_diagonal(void *values, int64_t n, double *diagonal, int drop)
 {
-    REAL *gram = values;
+    int64_t ld = mdl_real_padded(n);
     for (int64_t i = 0; i < n; i++) {
-        diagonal[i] = (double)gram[i * n + i];
-        if (drop)
-            gram[i * n + i] = 0;
-        memset(gram + i * n + i + 1, 0, (size_t)(n - i - 1) * sizeof *gram);
+        REAL *row = (REAL *)values + i * ld;
+        diagonal[i] = (double)row[i];
+        memset(row + i + !drop, 0, (size_t)(ld - i - !drop) * sizeof *row);
     }
 }
 
@@ -307,6 +294,8 @@ const mdl_real_t TABLE = {.encoding = REAL_BITS == 32 ? MDL_FLOAT32 : MDL_FLOAT6
                           .products = products,
                           .column_sums = column_sums,
                           .centre = centre,
+                          .pack = pack,
+                          .packed_norms = packed_norms,
                           .gram = gram_of,
                           .covariance = covariance,
                           .accumulate = accumulate,

@@ -18,7 +18,7 @@ typedef struct {
     mdl_settled_t last; /* the last test */
 } mdl_stopped_t;
 
-enum { MDL_STOPPING_FIRST = 16, MDL_STOPPING_MOST = 256 };
+enum { MDL_STOPPING_FIRST = 8, MDL_STOPPING_MOST = 256 };
 
 /* Batches after which the clusters are tested: from MDL_STOPPING_FIRST on by factors of 2^(1/4),
  * and all. Returns how many. Not collective. */
