@@ -29,6 +29,11 @@ int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
     MDL_TRY(mdl_h5_set_int(result.file, "n_sample", similarity->n_sample, err));
     MDL_TRY(mdl_h5_set_text(result.file, "side", similarity->side, err));
     MDL_TRY(mdl_h5_set_text(result.file, "label", similarity->label, err));
+    if (similarity->n_available > 0) {
+        MDL_TRY(mdl_h5_set_int(result.file, "n_available", similarity->n_available, err));
+        MDL_TRY(mdl_h5_set_int(result.file, "decided", similarity->decided, err));
+        MDL_TRY(mdl_h5_set_double(result.file, "confidence", similarity->confidence, err));
+    }
 done:
     return mdl_result_close(&result, rc, err);
 }
@@ -74,6 +79,28 @@ static int check_values(const char *path, const mdl_similarity_t *s, mdl_error_t
     return check_errors(path, s, err);
 }
 
+/* What sequential stopping left, if it was at work. */
+static int read_stopping(hid_t file, const char *path, mdl_similarity_t *s, mdl_error_t *err)
+{
+    int64_t decided = 0;
+    if (H5Aexists(file, "n_available") <= 0)
+        return MDL_OK;
+    int rc = mdl_h5_get_int(file, "n_available", &s->n_available, err);
+    if (rc == MDL_OK)
+        rc = mdl_h5_get_int(file, "decided", &decided, err);
+    if (rc == MDL_OK)
+        rc = mdl_h5_get_double(file, "confidence", &s->confidence, err);
+    s->decided = decided != 0;
+    if (rc == MDL_OK && (s->n_available < s->n_sample || !(s->confidence >= 0) ||
+                         s->confidence > 1 || (decided != 0 && decided != 1)))
+        rc = mdl_fail(err, MDL_E_INPUT,
+                      "%s: n_available %lld, decided %lld and confidence %g don't go with %lld "
+                      "samples; run mordal-cka again",
+                      path, (long long)s->n_available, (long long)decided, s->confidence,
+                      (long long)s->n_sample);
+    return rc;
+}
+
 int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_error_t *err)
 {
     *similarity = (mdl_similarity_t){.n_model = -1};
@@ -91,6 +118,7 @@ int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_erro
     MDL_TRY(mdl_h5_get_int(file, "n_sample", &similarity->n_sample, err));
     MDL_TRY(mdl_h5_get_text(file, "side", &similarity->side, err));
     MDL_TRY(mdl_h5_get_text(file, "label", &similarity->label, err));
+    MDL_TRY(read_stopping(file, path, similarity, err));
     if (similarity->n_model < 1)
         rc = mdl_fail(err, MDL_E_INPUT, "%s: it holds no models; run mordal-cka again", path);
     else

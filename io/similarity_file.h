@@ -2,7 +2,9 @@
  * /similarity float64 (M, M) symmetric, diagonal 1; /models string (M), ascending; where it is
  * known, /standard_error float64 (M, M) of each pair's similarity, symmetric, diagonal 0.
  * Attributes as of every result (configuration has estimator, kernel, batch), and n_sample (int:
- * rows used), side (vision | language), label (what the rows are). */
+ * rows used), side (vision | language), label (what the rows are). Where reading stops once the
+ * clusters are settled: n_available (int: rows that there were), decided (int: 1, or 0 when all
+ * rows left them open), confidence (float64). */
 #ifndef MDL_IO_SIMILARITY_FILE_H
 #define MDL_IO_SIMILARITY_FILE_H
 
@@ -17,6 +19,9 @@ typedef struct {
     double *similarity; /* [n_model, n_model] */
     char *side, *label;
     double *standard_error; /* [n_model, n_model], NULL or NaN off the diagonal: not known */
+    int64_t n_available;    /* rows that could be read; 0: all of them were to be */
+    int decided;            /* n_available > 0: whether the clusters are settled */
+    double confidence;      /* and how surely, 0 to 1 */
 } mdl_similarity_t;
 
 /* provenance names MDL_SIMILARITY_SCHEMA and its version. Standard errors are written when all of

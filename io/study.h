@@ -38,6 +38,9 @@ typedef struct {
         char *estimator; /* biased | unbiased | minibatch */
         char *kernel;    /* linear | rbf */
         int64_t batch;   /* rows a batch of the minibatch estimator */
+        char *stop;      /* none | clusters: read until they are settled */
+        double alpha;    /* chance that they are settled wrongly */
+        int gram_cache;  /* keep Gram matrices under cka/grams */
     } similarity;
 
     struct {

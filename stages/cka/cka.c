@@ -19,8 +19,13 @@ const mdl_cka_options_t mdl_cka_defaults = {.estimator = "minibatch",
                                             .route = "auto",
                                             .precision = "auto",
                                             .rows = "all",
+                                            .stop = "none",
+                                            .linkage = "average",
                                             .batch = 64,
-                                            .sigma = 1};
+                                            .seed = 1,
+                                            .sigma = 1,
+                                            .alpha = 0.05,
+                                            .threshold = NAN};
 
 #define AT(field) offsetof(mdl_cka_options_t, field)
 static const mdl_option_t table[] = {
@@ -39,6 +44,17 @@ static const mdl_option_t table[] = {
      "of products; sums are double (default float32 unless an archive is float64)", AT(precision)},
     {"rows", 0, MDL_OPTION_CHOICE, "all|common",
      "samples that a file lacks: refuse (all, the default) or leave out (common)", AT(rows)},
+    {"stop", 0, MDL_OPTION_CHOICE, "none|clusters",
+     "clusters: read batches in random order until the clusters are settled (default none)",
+     AT(stop)},
+    {"alpha", 0, MDL_OPTION_DOUBLE, "A",
+     "--stop clusters: the chance of stopping with other clusters (default 0.05)", AT(alpha)},
+    {"threshold", 0, MDL_OPTION_DOUBLE, "T",
+     "--stop clusters: the clusters' similarity (default 0.7, language 0.8)", AT(threshold)},
+    {"linkage", 0, MDL_OPTION_CHOICE, "average|complete|single",
+     "--stop clusters: the clusters' linkage (default average)", AT(linkage)},
+    {"seed", 0, MDL_OPTION_INT, "N", "--stop clusters: start of the random order (default 1)",
+     AT(seed)},
     {"output", 'o', MDL_OPTION_TEXT, "OUT.h5", "the similarity file to write", AT(output)},
     {"side", 0, MDL_OPTION_CHOICE, "vision|language", "with --study: which models to compare",
      AT(side)},
@@ -58,6 +74,8 @@ typedef struct {
     mdl_stage_t *stage;
     mdl_cka_settings_t settings;
     const char *route, *precision; /* as asked for */
+    const char *stop;
+    mdl_stopping_t stopping; /* threshold NAN: the side's usual one */
     int common;
     const char *const *paths;
     int n_path;
@@ -74,6 +92,28 @@ static mdl_cka_settings_t settings_of(const char *estimator, const char *kernel,
         settings.estimator++;
     settings.kernel = strcmp(kernel, "rbf") == 0 ? MDL_CKA_RBF : MDL_CKA_LINEAR;
     return settings;
+}
+
+static int settle_stopping(job_t *job, const mdl_cka_archives_t *archives, mdl_error_t *err)
+{
+    mdl_stopping_t *stopping = &job->stopping;
+    if (strcmp(job->stop, "none") == 0)
+        return MDL_OK;
+    if (job->settings.estimator != MDL_CKA_MINIBATCH)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "stopping once the clusters are settled goes by batches: it needs the "
+                        "estimator minibatch, not %s",
+                        estimator_names[job->settings.estimator]);
+    if (!(stopping->alpha > 0 && stopping->alpha <= 0.5))
+        return mdl_fail(err, MDL_E_USAGE, "--alpha %g: a probability is due, above 0 and up to 0.5",
+                        stopping->alpha);
+    if (fabs(stopping->cut.threshold) > 1)
+        return mdl_fail(err, MDL_E_USAGE, "--threshold %g: a similarity is due, from -1 to 1",
+                        stopping->cut.threshold);
+    if (isnan(stopping->cut.threshold))
+        stopping->cut.threshold = strcmp(archives->side, "language") == 0 ? 0.8 : 0.7;
+    job->settings.stopping = stopping;
+    return MDL_OK;
 }
 
 /* Precision and route, once the archives are known. */
@@ -98,23 +138,29 @@ static int settle(job_t *job, const mdl_cka_archives_t *archives, mdl_plan_route
             *route = (*route + 1) % MDL_PLAN_N;
     }
     s->route = *route == MDL_PLAN_FEATURE ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
-    return MDL_OK;
+    return settle_stopping(job, archives, err);
 }
 
 static char *configuration_of(const job_t *job)
 {
     const mdl_cka_settings_t *s = &job->settings;
-    char batch[40] = "", sigma[40] = "";
+    static const char *const linkages[] = {"average", "complete", "single"};
+    char batch[40] = "", sigma[40] = "", stop[160] = "";
     const char *route = s->route == MDL_CKA_FEATURE ? "feature" : "gram";
     if (s->estimator == MDL_CKA_MINIBATCH)
         snprintf(batch, sizeof batch, "batch=%lld\n", (long long)s->batch);
     if (s->kernel == MDL_CKA_RBF)
         snprintf(sigma, sizeof sigma, "sigma=%.15g\n", s->sigma);
-    return mdl_text("estimator=%s\n%skernel=%s\n%sroute=%s\nprecision=%s\nrows=%s\n",
+    if (s->stopping != NULL)
+        snprintf(stop, sizeof stop,
+                 "stop=clusters\nalpha=%.15g\nlinkage=%s\nthreshold=%.15g\nseed=%llu\n",
+                 s->stopping->alpha, linkages[s->stopping->cut.linkage], s->stopping->cut.threshold,
+                 (unsigned long long)s->stopping->seed);
+    return mdl_text("estimator=%s\n%skernel=%s\n%sroute=%s\nprecision=%s\nrows=%s\n%s",
                     estimator_names[s->estimator], batch,
                     s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
                     s->estimator == MDL_CKA_MINIBATCH ? "minibatch" : route,
-                    mdl_encoding_name(s->precision), job->common ? "common" : "all");
+                    mdl_encoding_name(s->precision), job->common ? "common" : "all", stop);
 }
 
 /* Biased CKA of independent white data is 1 / sqrt((1 + n/d1) (1 + n/d2)), near 1 for n << d. */
@@ -195,6 +241,12 @@ static int compute(const job_t *job, mdl_plan_route_t route, const mdl_provenanc
         s.models[a] = (char *)archives->models[a].model;
     MDL_TRY(mdl_cka_hsic(stage->comm, &job->settings, archives->models, n, archives->n_sample,
                          &sums, err));
+    if (job->settings.stopping != NULL) {
+        s.n_sample = sums.stopped.n_row;
+        s.n_available = archives->n_sample;
+        s.decided = sums.stopped.decided;
+        s.confidence = sums.stopped.confidence;
+    }
     MDL_TRY(mdl_cka_ratios(&job->settings, archives->models, n, &sums, s.similarity,
                            s.standard_error, err));
     if (stage->n_rank > 1)
@@ -335,6 +387,13 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
     MDL_TRY(mdl_stage_open_study(stage, &study));
     job.settings = settings_of(study->similarity.estimator, study->similarity.kernel,
                                study->similarity.batch, options->sigma);
+    job.stop = study->similarity.stop;
+    job.stopping = (mdl_stopping_t){.cut = {.linkage = mdl_linkage_named(study->clusters.linkage),
+                                            .threshold = strcmp(options->side, "vision") == 0
+                                                             ? study->clusters.vision_threshold
+                                                             : study->clusters.language_threshold},
+                                    .alpha = study->similarity.alpha,
+                                    .seed = study->seed};
     rc = strcmp(options->side, "vision") == 0 ? compare_of_study(&job, study, NULL, err)
                                               : compare_languages(&job, study, err);
 done:
@@ -357,6 +416,11 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
                                          options->sigma),
                  .route = options->route,
                  .precision = options->precision,
+                 .stop = options->stop,
+                 .stopping = {.cut = {.linkage = mdl_linkage_named(options->linkage),
+                                      .threshold = options->threshold},
+                              .alpha = options->alpha,
+                              .seed = (uint64_t)options->seed},
                  .common = strcmp(options->rows, "common") == 0,
                  .paths = (const char *const *)stage->arguments,
                  .n_path = stage->n_argument,

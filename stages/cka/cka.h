@@ -6,8 +6,9 @@
 
 typedef struct {
     const char *estimator, *kernel, *route, *precision, *rows, *side, *output;
-    int64_t batch;
-    double sigma;
+    const char *stop, *linkage;
+    int64_t batch, seed;
+    double sigma, alpha, threshold;
 } mdl_cka_options_t;
 
 extern const mdl_cka_options_t mdl_cka_defaults;
