@@ -24,7 +24,12 @@ static mdl_similarity_t vision_similarity(double *values)
 {
     static const double similarity[9] = {1, .8, .1, .8, 1, -.2, .1, -.2, 1};
     memcpy(values, similarity, sizeof similarity);
-    return (mdl_similarity_t){3, 64, ve_names, values, "vision", "pooled", NULL};
+    return (mdl_similarity_t){.n_model = 3,
+                              .n_sample = 64,
+                              .models = ve_names,
+                              .similarity = values,
+                              .side = "vision",
+                              .label = "pooled"};
 }
 
 static void cluster_vision(mdl_clusters_t *clusters)
@@ -163,7 +168,12 @@ static void one_model_makes_one_cluster_with_an_empty_linkage(void **state)
 {
     (void)state;
     double one = 1;
-    mdl_similarity_t similarity = {1, 64, ve_names, &one, "vision", "pooled"};
+    mdl_similarity_t similarity = {.n_model = 1,
+                                   .n_sample = 64,
+                                   .models = ve_names,
+                                   .similarity = &one,
+                                   .side = "vision",
+                                   .label = "pooled"};
     mdl_clusters_t clusters, back;
     mdl_provenance_t from = provenance(MDL_CLUSTERS_SCHEMA);
     mdl_error_t err = {.rank = -1};
