@@ -167,9 +167,12 @@ static int write_side(const world_t *world, side_t *side, const char *kind, cons
     char *cka = mdl_text("%s/cka/%s.h5", world->folder, name);
     char *clusters = mdl_text("%s/clusters/%s.h5", world->folder, name);
     mdl_provenance_t provenance = from("mordal-similarity", "estimator=minibatch\nkernel=linear\n");
-    mdl_similarity_t similarity = {
-        side->n, 1536, side->list, side->similarity, (char *)kind, "images of the alignment set",
-        NULL};
+    mdl_similarity_t similarity = {.n_model = side->n,
+                                   .n_sample = 1536,
+                                   .models = side->list,
+                                   .similarity = side->similarity,
+                                   .side = (char *)kind,
+                                   .label = "images of the alignment set"};
     mdl_clusters_t cut = {side->n,      side->n_cluster, side->list, side->linkage, side->label,
                           side->medoid, threshold,       "average",  (char *)kind};
     int rc;
