@@ -1,6 +1,7 @@
 #include "cka/cka.h"
 
 #include "cka/archives.h"
+#include "cka/measure.h"
 #include "cka/plan.h"
 #include "cka/similarity.h"
 #include "core/log.h"
@@ -14,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-const mdl_cka_options_t mdl_cka_defaults = {.estimator = "minibatch",
+const mdl_cka_options_t mdl_cka_defaults = {.measure = "cka",
+                                            .estimator = "minibatch",
                                             .kernel = "linear",
                                             .route = "auto",
                                             .precision = "auto",
@@ -29,6 +31,10 @@ const mdl_cka_options_t mdl_cka_defaults = {.estimator = "minibatch",
 
 #define AT(field) offsetof(mdl_cka_options_t, field)
 static const mdl_option_t table[] = {
+    {"measure", 0, MDL_OPTION_CHOICE, "cka|svcca|procrustes|pwcca",
+     "of similarity: CKA (default), or another over all rows by ScaLAPACK", AT(measure)},
+    {"grid", 0, MDL_OPTION_TEXT, "PxQ",
+     "ranks down and across of ScaLAPACK's grid (default all, nearly square)", AT(grid)},
     {"estimator", 0, MDL_OPTION_CHOICE, "biased|unbiased|minibatch",
      "of HSIC: over all rows at once or by batches (default minibatch)", AT(estimator)},
     {"batch", 0, MDL_OPTION_INT, "N", "rows a batch of minibatch, at least 4 (default 64)",
@@ -72,6 +78,7 @@ const mdl_command_t mdl_cka_command = {
 /* One comparison: files in, similarity out. */
 typedef struct {
     mdl_stage_t *stage;
+    mdl_measure_settings_t measure; /* the settings below are those of CKA */
     mdl_cka_settings_t settings;
     const char *route, *precision; /* as asked for */
     const char *stop;
@@ -122,6 +129,8 @@ static int settle(job_t *job, const mdl_cka_archives_t *archives, mdl_plan_route
 {
     mdl_cka_settings_t *s = &job->settings;
     int minibatch = s->estimator == MDL_CKA_MINIBATCH;
+    if (job->measure.measure != MDL_MEASURE_CKA)
+        return MDL_OK;
     if (strcmp(job->precision, "auto") == 0)
         s->precision = mdl_cka_archives_precision(archives);
     else
@@ -147,6 +156,10 @@ static char *configuration_of(const job_t *job)
     static const char *const linkages[] = {"average", "complete", "single"};
     char batch[40] = "", sigma[40] = "", stop[160] = "";
     const char *route = s->route == MDL_CKA_FEATURE ? "feature" : "gram";
+    if (job->measure.measure != MDL_MEASURE_CKA)
+        return mdl_text("measure=%s\n%srows=%s\n", mdl_measure_name(job->measure.measure),
+                        job->measure.measure == MDL_MEASURE_SVCCA ? "variance=0.99\n" : "",
+                        job->common ? "common" : "all");
     if (s->estimator == MDL_CKA_MINIBATCH)
         snprintf(batch, sizeof batch, "batch=%lld\n", (long long)s->batch);
     if (s->kernel == MDL_CKA_RBF)
@@ -214,6 +227,50 @@ static int ask_current(const job_t *job, mdl_provenance_t *provenance,
     return MDL_OK;
 }
 
+static int compute_cka(const job_t *job, mdl_plan_route_t route, const mdl_cka_archives_t *archives,
+                       mdl_similarity_t *s, mdl_error_t *err)
+{
+    const mdl_stage_t *stage = job->stage;
+    mdl_cka_sums_t sums = {0};
+    char sent[32];
+    int rc, n = archives->n_model;
+    mdl_cka_plan_t plan = mdl_cka_plan(route, &job->settings, archives, stage->n_rank);
+    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %s: route %s, %.0f %s on %d %s", n,
+            (long long)archives->n_sample, estimator_names[job->settings.estimator],
+            mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
+            plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
+    warn_of_bias(job, archives);
+    MDL_TRY(mdl_cka_hsic(stage->comm, &job->settings, archives->models, n, archives->n_sample,
+                         &sums, err));
+    if (job->settings.stopping != NULL) {
+        s->n_sample = sums.stopped.n_row;
+        s->n_available = archives->n_sample;
+        s->decided = sums.stopped.decided;
+        s->confidence = sums.stopped.confidence;
+    }
+    MDL_TRY(mdl_cka_ratios(&job->settings, archives->models, n, &sums, s->similarity,
+                           s->standard_error, err));
+    if (stage->n_rank > 1)
+        mdl_log(MDL_LOG_INFO, "this rank sent %s of sums to the others",
+                mdl_text_bytes((double)sums.bytes_sent, sent));
+done:
+    mdl_cka_sums_free(&sums);
+    return rc;
+}
+
+static int compute_measure(const job_t *job, const mdl_cka_archives_t *archives,
+                           mdl_similarity_t *s, mdl_error_t *err)
+{
+    const mdl_stage_t *stage = job->stage;
+    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s in float64 on %d %s", archives->n_model,
+            (long long)archives->n_sample, mdl_measure_name(job->measure.measure), stage->n_rank,
+            stage->n_rank == 1 ? "rank" : "ranks");
+    for (int64_t k = 0; k < s->n_model * s->n_model; k++)
+        s->standard_error[k] = NAN;
+    return mdl_measure_similarity(stage->comm, &job->measure, archives->models, archives->n_model,
+                                  archives->n_sample, s->similarity, err);
+}
+
 static int compute(const job_t *job, mdl_plan_route_t route, const mdl_provenance_t *provenance,
                    const mdl_cka_archives_t *archives, mdl_error_t *err)
 {
@@ -223,14 +280,6 @@ static int compute(const job_t *job, mdl_plan_route_t route, const mdl_provenanc
                           .n_sample = archives->n_sample,
                           .side = (char *)archives->side,
                           .label = (char *)archives->label};
-    mdl_cka_sums_t sums = {0};
-    char sent[32];
-    mdl_cka_plan_t plan = mdl_cka_plan(route, &job->settings, archives, stage->n_rank);
-    mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %s: route %s, %.0f %s on %d %s", n,
-            (long long)archives->n_sample, estimator_names[job->settings.estimator],
-            mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
-            plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
-    warn_of_bias(job, archives);
     int rc = mdl_alloc(&s.similarity, (size_t)n * (size_t)n, sizeof(double), "similarities", err);
     if (rc == MDL_OK)
         rc = mdl_alloc(&s.standard_error, (size_t)n * (size_t)n, sizeof(double), "errors", err);
@@ -239,28 +288,33 @@ static int compute(const job_t *job, mdl_plan_route_t route, const mdl_provenanc
     MDL_TRY(mdl_agree(stage->comm, rc, err));
     for (int a = 0; a < n; a++)
         s.models[a] = (char *)archives->models[a].model;
-    MDL_TRY(mdl_cka_hsic(stage->comm, &job->settings, archives->models, n, archives->n_sample,
-                         &sums, err));
-    if (job->settings.stopping != NULL) {
-        s.n_sample = sums.stopped.n_row;
-        s.n_available = archives->n_sample;
-        s.decided = sums.stopped.decided;
-        s.confidence = sums.stopped.confidence;
-    }
-    MDL_TRY(mdl_cka_ratios(&job->settings, archives->models, n, &sums, s.similarity,
-                           s.standard_error, err));
-    if (stage->n_rank > 1)
-        mdl_log(MDL_LOG_INFO, "this rank sent %s of sums to the others",
-                mdl_text_bytes((double)sums.bytes_sent, sent));
+    MDL_TRY(job->measure.measure == MDL_MEASURE_CKA ? compute_cka(job, route, archives, &s, err)
+                                                    : compute_measure(job, archives, &s, err));
     MDL_TRY(mdl_on_root(stage->comm, stage->rank,
                         mdl_similarity_write(job->output, provenance, &s, err), err));
     log_outcome(job, &s);
 done:
-    mdl_cka_sums_free(&sums);
     free(s.models);
     free(s.similarity);
     free(s.standard_error);
     return rc;
+}
+
+/* Rank 0. */
+static int print_plan(const job_t *job, mdl_plan_route_t route, const mdl_cka_archives_t *archives,
+                      mdl_error_t *err)
+{
+    char memory[32];
+    int n_rank = job->stage->n_rank;
+    if (job->measure.measure == MDL_MEASURE_CKA)
+        return mdl_cka_plan_print(&job->settings, route, archives, n_rank, job->output, err);
+    printf("%s: %d models, %lld rows, %s in float64 by ScaLAPACK on %d %s: needs %s a rank\n",
+           job->output, archives->n_model, (long long)archives->n_sample,
+           mdl_measure_name(job->measure.measure), n_rank, n_rank == 1 ? "rank" : "ranks",
+           mdl_text_bytes(mdl_measure_memory(job->measure.measure, archives->models,
+                                             archives->n_model, archives->n_sample, n_rank),
+                          memory));
+    return MDL_OK;
 }
 
 static int compare(job_t *job, mdl_error_t *err)
@@ -275,7 +329,7 @@ static int compare(job_t *job, mdl_error_t *err)
     int rc = mdl_cka_archives_open(&archives, job->paths, job->n_path, job->common, err);
     if (rc == MDL_OK)
         rc = settle(job, &archives, &route, err);
-    if (rc == MDL_OK)
+    if (rc == MDL_OK && job->measure.measure == MDL_MEASURE_CKA)
         rc = mdl_cka_check(&job->settings, archives.n_model, archives.n_sample, err);
     provenance.configuration = configuration = configuration_of(job);
     if (rc == MDL_OK && configuration == NULL)
@@ -285,10 +339,7 @@ static int compare(job_t *job, mdl_error_t *err)
     MDL_TRY(mdl_agree(stage->comm, rc, err));
     MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
     if (stage->dry_run)
-        rc = mdl_on_root(
-            stage->comm, stage->rank,
-            mdl_cka_plan_print(&job->settings, route, &archives, stage->n_rank, job->output, err),
-            err);
+        rc = mdl_on_root(stage->comm, stage->rank, print_plan(job, route, &archives, err), err);
     else if (!current)
         rc = compute(job, route, &provenance, &archives, err);
 done:
@@ -372,6 +423,13 @@ done:
     return rc;
 }
 
+static int read_measure(const mdl_cka_options_t *options, mdl_measure_settings_t *measure,
+                        mdl_error_t *err)
+{
+    mdl_measure_find(options->measure, &measure->measure);
+    return mdl_measure_read_grid(options->grid, measure, err);
+}
+
 static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_t *err)
 {
     mdl_study_t *study = NULL;
@@ -385,6 +443,7 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
                         "with --study, give --side vision or --side language and neither -o nor "
                         "files: the study knows them");
     MDL_TRY(mdl_stage_open_study(stage, &study));
+    MDL_TRY(read_measure(options, &job.measure, err));
     job.settings = settings_of(study->similarity.estimator, study->similarity.kernel,
                                study->similarity.batch, options->sigma);
     job.stop = study->similarity.stop;
@@ -425,5 +484,6 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
                  .paths = (const char *const *)stage->arguments,
                  .n_path = stage->n_argument,
                  .output = options->output};
-    return compare(&job, err);
+    int rc = read_measure(options, &job.measure, err);
+    return rc == MDL_OK ? compare(&job, err) : rc;
 }

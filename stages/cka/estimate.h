@@ -34,14 +34,15 @@ int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 /* The same of the linear kernel, by blocks of the covariances. Collective over comm. */
 int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 
-/* Rows of a block that the full estimators read, and of a side of a Gram tile. */
-static inline int64_t mdl_cka_tile(int n_model)
-{
-    return n_model <= 32 ? 1024 : 512;
-}
-
-/* Memory that a rank may fill with rows or covariances of a full estimator, in bytes. */
+/* Memory that a rank may fill with rows of a full estimator, in bytes. */
 #define MDL_CKA_HELD_BYTES ((int64_t)256 << 20)
+
+/* Rows of a block that the full estimators read, and of a side of a Gram tile: fewer when all rows
+ * (n_byte, as reals) stay in memory, so that no block is read twice, and for many models. */
+static inline int64_t mdl_cka_tile(int n_model, double n_byte)
+{
+    return n_model > 32 || n_byte <= (double)MDL_CKA_HELD_BYTES ? 512 : 1024;
+}
 
 /* Widest row of all models. */
 int64_t mdl_cka_max_feat(const mdl_cka_task_t *task);

@@ -81,6 +81,10 @@ static int allocate(mdl_means_t *means, mdl_error_t *err)
         means->n_feat_all += task->models[a].n_feat;
     }
     size_t all = (size_t)means->n_feat_all;
+    int64_t tile = mdl_cka_tile(task->n_model,
+                                (double)task->n_sample * (double)all * (double)task->real->size);
+    means->tile = tile < task->n_sample ? tile : task->n_sample;
+    means->n_tile = (task->n_sample + means->tile - 1) / means->tile;
     MDL_TRY(mdl_alloc(&means->reference, all, sizeof(double), "reference rows", err));
     MDL_TRY(mdl_alloc(&means->mean, all, sizeof(double), "mean rows", err));
     MDL_TRY(mdl_alloc(&means->spread, n_model, sizeof(double), "spreads", err));
@@ -116,9 +120,7 @@ static void collect(mdl_means_t *means, const mdl_chunk_sums_t *chunks)
 
 int mdl_means_find(MPI_Comm comm, mdl_means_t *means, const mdl_cka_task_t *task, mdl_error_t *err)
 {
-    int64_t tile = mdl_cka_tile(task->n_model);
-    *means = (mdl_means_t){.task = task, .tile = tile < task->n_sample ? tile : task->n_sample};
-    means->n_tile = (task->n_sample + means->tile - 1) / means->tile;
+    *means = (mdl_means_t){.task = task};
     work_t work = {.means = means};
     mdl_chunk_sums_t chunks = {0};
     int rc = mdl_agree(comm, allocate(means, err), err);

@@ -60,9 +60,14 @@ static mdl_cka_plan_t plan_minibatch(const sizes_t *s, const mdl_cka_settings_t 
         .bytes_sent_per_rank = chunks};
 }
 
+static double tile_of(const sizes_t *s)
+{
+    return fmin((double)mdl_cka_tile((int)s->n_model, s->n * s->sum_feat * s->size), s->n);
+}
+
 static mdl_cka_plan_t plan_gram(const sizes_t *s)
 {
-    double tile = fmin((double)mdl_cka_tile((int)s->n_model), s->n), n_tile = ceil(s->n / tile);
+    double tile = tile_of(s), n_tile = ceil(s->n / tile);
     double data = s->n * s->sum_feat * s->size, held = tile * s->sum_feat * s->size;
     int all = data <= (double)MDL_CKA_HELD_BYTES, some = held <= (double)MDL_CKA_HELD_BYTES;
     double n_read = all ? 2 : some ? 1.5 + n_tile / 2 : 1 + n_tile;
@@ -83,7 +88,7 @@ static mdl_cka_plan_t plan_gram(const sizes_t *s)
 
 static mdl_cka_plan_t plan_feature(const sizes_t *s)
 {
-    double tile = fmin((double)mdl_cka_tile((int)s->n_model), s->n), n_tile = ceil(s->n / tile);
+    double tile = tile_of(s), n_tile = ceil(s->n / tile);
     return (mdl_cka_plan_t){
         .n_item = s->n_pair,
         .item = "covariance blocks",

@@ -89,7 +89,7 @@ static inline double mdl_real_get(const mdl_real_t *real, const void *values, in
  * with a fixed number of threads the sums have the same bits everywhere. */
 const mdl_real_t *mdl_real(mdl_encoding_t precision);
 
-enum { MDL_REAL_PANEL = 8, MDL_REAL_DEPTH = 256 };
+enum { MDL_REAL_PANEL = 8, MDL_REAL_DEPTH = 384 };
 
 /* Leading dimension of a batch's Gram matrix. */
 static inline int64_t mdl_real_padded(int64_t n)
