@@ -187,12 +187,16 @@ static void remove_later_rungs(const run_t *run)
 
 static void log_rung(const mdl_rung_t *rung)
 {
-    for (int64_t i = 0; i < rung->n_candidate; i++)
-        mdl_log(MDL_LOG_INFO, "%-30s error %.4f +- %.4f at ratio %g%s", rung->candidate[i],
-                rung->error[i], rung->error_stderr[i], rung->ratio[i],
-                rung->failed[i]     ? ", failed"
-                : rung->promoted[i] ? ", goes on"
-                                    : "");
+    for (int64_t i = 0; i < rung->n_candidate; i++) {
+        const char *fate = rung->promoted[i] ? ", goes on" : "";
+        if (rung->failed[i])
+            mdl_log(MDL_LOG_INFO, "%-30s failed: %s", rung->candidate[i], rung->reason[i]);
+        else if (isnan(rung->error[i]))
+            mdl_log(MDL_LOG_INFO, "%-30s not trained%s", rung->candidate[i], fate);
+        else
+            mdl_log(MDL_LOG_INFO, "%-30s error %.4f +- %.4f at ratio %g%s", rung->candidate[i],
+                    rung->error[i], rung->error_stderr[i], rung->ratio[i], fate);
+    }
     mdl_log(MDL_LOG_INFO, "rung %lld%s: %s", (long long)rung->rung,
             rung->finished ? " is the last" : "", rung->note);
 }
