@@ -6,6 +6,37 @@
 #include <math.h>
 #include <string.h>
 
+/* z with P(|Z| < z) = confidence for a normal Z, by bisection. */
+static double normal_half_width(double confidence)
+{
+    double low = 0, high = 10;
+    for (int i = 0; i < 60; i++) {
+        double middle = (low + high) / 2;
+        if (erf(middle / sqrt(2)) < confidence)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void mdl_ranking_set_measured(mdl_regress_t *regress, const char *candidate,
+                              const mdl_point_t *point)
+{
+    static char measured[] = "measured";
+    double half_width = normal_half_width(regress->confidence) * point->error_stderr;
+    for (int64_t i = 0; i < regress->n_candidate; i++) {
+        if (strcmp(regress->candidate[i], candidate) != 0)
+            continue;
+        regress->status[i] = measured; /* the texts are freed as one block, not one by one */
+        regress->predicted[i] = point->error;
+        regress->low[i] = isfinite(half_width) ? fmax(0, point->error - half_width) : NAN;
+        regress->high[i] = isfinite(half_width) ? fmin(1, point->error + half_width) : NAN;
+        regress->ratio_trained[i] = point->ratio;
+        regress->train_seconds[i] = point->train_seconds;
+    }
+}
+
 static void add_cell(mdl_buffer_t *csv, const char *text)
 {
     if (strpbrk(text, ",\"\r\n") == NULL) {

@@ -34,8 +34,7 @@ static int read_input(const job_t *job, mdl_report_input_t *input, mdl_error_t *
     return rc == MDL_OK ? mdl_report_input_finish(input, err) : rc;
 }
 
-static int write_ranking(const mdl_report_input_t *input, const char *path, int print,
-                         mdl_error_t *err)
+static int write_ranking(mdl_report_input_t *input, const char *path, int print, mdl_error_t *err)
 {
     if (!input->has_regress) {
         mdl_log(MDL_LOG_INFO, "no ranking yet: mordal-regress has not run");
@@ -43,6 +42,8 @@ static int write_ranking(const mdl_report_input_t *input, const char *path, int 
             mdl_log(MDL_LOG_WARN, "%s is from an earlier search and was left as it is", path);
         return MDL_OK;
     }
+    if (input->has_final)
+        mdl_ranking_set_measured(&input->regress, input->final_candidate, &input->final);
     mdl_buffer_t csv = {0};
     mdl_ranking_csv(&csv, &input->regress);
     int rc = mdl_buffer_write(&csv, path, err);

@@ -159,6 +159,15 @@ static void csv_quotes_and_leaves_empty(void **state)
                  "train_seconds\n"
                  "1,\"a,b\",x,4,predicted,0.25,0.2,0.3125,0.125,1234.5\n"
                  "2,\"\"\"c\"\"\",y,0,failed,,,,0.03,\n");
+    /* 1.959963985 standard errors of a normal lie on either side of its 95 % interval */
+    const mdl_point_t point = {.ratio = 1, .error = 0.5, .error_stderr = 0.01, .train_seconds = 9};
+    regress.confidence = 0.95;
+    mdl_ranking_set_measured(&regress, "a,b+x", &point);
+    mdl_ranking_csv(&csv, &regress);
+    expect(&csv, "rank,ve,llm,cluster,status,error,error_low,error_high,ratio_trained,"
+                 "train_seconds\n"
+                 "1,\"a,b\",x,4,measured,0.5,0.48040036,0.51959964,1,9\n"
+                 "2,\"\"\"c\"\"\",y,0,failed,,,,0.03,\n");
 }
 
 static void files_appear_whole(void **state)
