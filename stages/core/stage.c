@@ -44,7 +44,9 @@ static int launcher_rank(void)
 
 static void print_help(const mdl_command_t *command)
 {
-    printf("usage: %s %s\n\n%s\n\noptions:\n", command->program, command->usage, command->summary);
+    printf("usage: %s %s\n\n%s\n", command->program, command->usage, command->summary);
+    if (command->n_option > 0)
+        printf("\noptions:\n");
     mdl_options_print(stdout, command->options, command->n_option);
     printf("\noptions of every stage:\n");
     mdl_options_print(stdout, common_table, N_COMMON);
