@@ -10,4 +10,8 @@ void mdl_gelu_forward(float *out, const float *in, int64_t n_value);
 /* din [n_value] is set to the gradient for in, given dout [n_value]. din may be dout. */
 void mdl_gelu_backward(float *din, const float *dout, const float *in, int64_t n_value);
 
+/* out [n_value] = the tanh approximation of gelu(in [n_value]) (section 2 of the paper), which some
+ * models were trained with. out may be in. */
+void mdl_gelu_tanh_forward(float *out, const float *in, int64_t n_value);
+
 #endif

@@ -1,9 +1,12 @@
 #include "kernels/gelu.h"
 
+#include "kernels/expf.h"
+
 #include <math.h> /* erff, expf */
 
 #define SQRT_HALF        0.70710678118654752f
 #define INVERSE_SQRT_2PI 0.39894228040143268f
+#define SQRT_2_OVER_PI   0.79788456080286536f
 
 void mdl_gelu_forward(float *out, const float *in, int64_t n_value)
 {
@@ -17,5 +20,14 @@ void mdl_gelu_backward(float *din, const float *dout, const float *in, int64_t n
         float phi = 0.5f * (1.0f + erff(in[i] * SQRT_HALF));
         float density = INVERSE_SQRT_2PI * expf(-0.5f * in[i] * in[i]);
         din[i] = dout[i] * (phi + in[i] * density);
+    }
+}
+
+/* (1 + tanh(y)) / 2 = 1 / (1 + exp(-2 y)). */
+void mdl_gelu_tanh_forward(float *out, const float *in, int64_t n_value)
+{
+    for (int64_t i = 0; i < n_value; i++) {
+        float y = SQRT_2_OVER_PI * (in[i] + 0.044715f * in[i] * in[i] * in[i]);
+        out[i] = in[i] / (1.0f + mdl_expf(-2.0f * y));
     }
 }
