@@ -1,6 +1,8 @@
 #include "cka/archives.h"
 
 #include "core/log.h"
+#include "core/text.h"
+#include "io/gram_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,11 @@ static void mean_over_tokens(const double *tokens, int64_t n_row, int64_t n_toke
     }
 }
 
+static int is_stand_in(const mdl_archive_t *archive)
+{
+    return archive->descriptor < 0;
+}
+
 /* Reads rows that follow each other in the archive by one call. */
 static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_encoding_t encoding,
                      void *out, mdl_error_t *err)
@@ -39,6 +46,10 @@ static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_e
     size_t n_out = (size_t)rows->n_feat * mdl_encoding_size(encoding);
     int64_t n_run;
     int rc = MDL_OK;
+    if (is_stand_in(archive))
+        return mdl_fail(err, MDL_E_INPUT,
+                        "%s holds Gram matrices of model %s and no activations; give its archive",
+                        archive->path, archive->model);
     for (int64_t i = 0; rc == MDL_OK && i < n_row; i += n_run) {
         const int64_t *at = source->rows + first + i;
         char *into = (char *)out + (size_t)i * n_out;
@@ -63,11 +74,46 @@ static int by_model(const void *left, const void *right)
     return strcmp(a->archive->model, b->archive->model);
 }
 
+/* Moves what a Gram file says of its model and rows into an archive without rows. */
+static int stand_in(mdl_gram_t *gram, mdl_archive_t **archive, mdl_error_t *err)
+{
+    mdl_archive_t *made;
+    int rc = mdl_alloc(&made, 1, sizeof *made, "an archive", err);
+    if (rc != MDL_OK)
+        return rc;
+    *made = (mdl_archive_t){.file = -1,
+                            .path = gram->path,
+                            .model = gram->model,
+                            .side = gram->side,
+                            .label = gram->label,
+                            .encoding = gram->encoding,
+                            .n_sample = gram->n_sample,
+                            .n_feat = gram->n_feat,
+                            .sample_ids = gram->sample_ids,
+                            .descriptor = -1};
+    gram->path = gram->model = gram->side = gram->label = NULL;
+    gram->sample_ids = NULL;
+    *archive = made;
+    return MDL_OK;
+}
+
+static int open_either(const char *path, mdl_archive_t **archive, mdl_error_t *err)
+{
+    mdl_error_t ignored = {.rank = -1};
+    mdl_gram_t *gram;
+    int rc = mdl_archive_open(path, archive, err);
+    if (rc == MDL_E_INPUT && mdl_gram_open(path, &gram, &ignored) == MDL_OK) {
+        rc = stand_in(gram, archive, err);
+        mdl_gram_close(gram);
+    }
+    return rc;
+}
+
 static int open_all(mdl_cka_archives_t *archives, const char *const *paths, mdl_error_t *err)
 {
     int n = archives->n_model;
     for (int a = 0; a < n; a++) {
-        int rc = mdl_archive_open(paths[a], &archives->sources[a].archive, err);
+        int rc = open_either(paths[a], &archives->sources[a].archive, err);
         if (rc != MDL_OK)
             return rc;
     }
@@ -170,7 +216,7 @@ static int prepare(mdl_cka_archives_t *archives, int model, int common, mdl_erro
                           "rows of token activations", err));
         MDL_TRY(mdl_alloc(&source->sum, (size_t)archive->n_feat, sizeof(double), "a row", err));
     }
-    rc = match(archives->sources[0].archive, source, common, err);
+    rc = match(archives->sources[archives->leader].archive, source, common, err);
 done:
     return rc;
 }
@@ -185,7 +231,10 @@ int mdl_cka_archives_open(mdl_cka_archives_t *archives, const char *const *paths
     MDL_TRY(mdl_alloc(&archives->models, count, sizeof *archives->models, "models", err));
     MDL_TRY(mdl_alloc(&archives->paths, count, sizeof *archives->paths, "models", err));
     MDL_TRY(open_all(archives, paths, err));
-    const mdl_archive_t *first = archives->sources[0].archive;
+    for (int a = n - 1; a >= 0; a--)
+        if (is_stand_in(archives->sources[a].archive))
+            archives->leader = a;
+    const mdl_archive_t *first = archives->sources[archives->leader].archive;
     archives->n_sample = first->n_sample;
     archives->side = first->side;
     archives->label = first->label;
@@ -216,6 +265,18 @@ double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model)
 {
     const mdl_archive_t *archive = archives->sources[model].archive;
     return (double)mdl_encoding_size(archive->encoding) * (double)mdl_archive_row_size(archive);
+}
+
+const char *mdl_cka_archives_digest(const mdl_cka_archives_t *archives, int model)
+{
+    const mdl_archive_t *archive = archives->sources[model].archive;
+    return is_stand_in(archive) ? NULL : archive->content_digest;
+}
+
+const char *mdl_cka_archives_sample_id(const mdl_cka_archives_t *archives, int64_t row)
+{
+    const mdl_cka_source_t *leader = &archives->sources[archives->leader];
+    return leader->archive->sample_ids[leader->rows[row]];
 }
 
 mdl_encoding_t mdl_cka_archives_precision(const mdl_cka_archives_t *archives)

@@ -12,12 +12,14 @@ typedef struct {
     int n_model;
     int64_t n_sample; /* rows that are compared */
     mdl_cka_source_t *sources;
+    int leader;               /* number of the model whose rows give the order */
     mdl_rows_t *models;       /* [n_model], in ascending order of their names */
     const char **paths;       /* [n_model] in the same order, borrowed from the archives */
     const char *side, *label; /* of the first model, borrowed */
 } mdl_cka_archives_t;
 
-/* Opens n archives and matches their rows: the order is that of the first model by name. Different
+/* Opens n archives and matches their rows: the order is that of the first model by name,
+ * or of the first Gram file, if there are any: they stand in for archives that are gone. Different
  * sets of sample ids are refused with counts and an id that is missing, or, with common, reduced to
  * those that all have. Models of other sides or labels bring a warning. Token activations
  * (n_sample, n_token, n_feat) are averaged over their tokens when they are read. Freed with
@@ -29,6 +31,13 @@ void mdl_cka_archives_close(mdl_cka_archives_t *archives);
 
 /* Stored bytes of one row of a model. */
 double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model);
+
+/* The content digest of a model's archive, borrowed; NULL when a Gram file (io/gram_file.h) stands
+ * in for it and has no rows to read. */
+const char *mdl_cka_archives_digest(const mdl_cka_archives_t *archives, int model);
+
+/* The sample id of a row that is compared, borrowed. */
+const char *mdl_cka_archives_sample_id(const mdl_cka_archives_t *archives, int64_t row);
 
 /* The precision that loses none of the archives' digits. */
 mdl_encoding_t mdl_cka_archives_precision(const mdl_cka_archives_t *archives);

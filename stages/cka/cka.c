@@ -1,6 +1,7 @@
 #include "cka/cka.h"
 
 #include "cka/archives.h"
+#include "cka/gram_cache.h"
 #include "cka/measure.h"
 #include "cka/plan.h"
 #include "cka/similarity.h"
@@ -61,6 +62,8 @@ static const mdl_option_t table[] = {
      "--stop clusters: the clusters' linkage (default average)", AT(linkage)},
     {"seed", 0, MDL_OPTION_INT, "N", "--stop clusters: start of the random order (default 1)",
      AT(seed)},
+    {"gram-cache", 0, MDL_OPTION_TEXT, "DIR",
+     "keep each model's Gram matrices there, and use those that are there", AT(gram_cache)},
     {"output", 'o', MDL_OPTION_TEXT, "OUT.h5", "the similarity file to write", AT(output)},
     {"side", 0, MDL_OPTION_CHOICE, "vision|language", "with --study: which models to compare",
      AT(side)},
@@ -86,6 +89,7 @@ typedef struct {
     int common;
     const char *const *paths;
     int n_path;
+    const char *gram_cache; /* folder, or NULL */
     const char *output;
 } job_t;
 
@@ -240,8 +244,12 @@ static int compute_cka(const job_t *job, mdl_plan_route_t route, const mdl_cka_a
             mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
             plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
     warn_of_bias(job, archives);
-    MDL_TRY(mdl_cka_hsic(stage->comm, &job->settings, archives->models, n, archives->n_sample,
-                         &sums, err));
+    mdl_cka_settings_t settings = job->settings;
+    if (mdl_gram_cache_is_needed(job->gram_cache, archives))
+        MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &job->settings, archives,
+                                    &settings.cache, err));
+    rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums, err);
+    MDL_TRY(mdl_gram_cache_close(settings.cache, rc, err));
     if (job->settings.stopping != NULL) {
         s->n_sample = sums.stopped.n_row;
         s->n_available = archives->n_sample;
@@ -326,7 +334,8 @@ static int compare(job_t *job, mdl_error_t *err)
     mdl_provenance_t provenance = {.schema = MDL_SIMILARITY_SCHEMA,
                                    .version = MDL_SIMILARITY_VERSION};
     int current = 0;
-    int rc = mdl_cka_archives_open(&archives, job->paths, job->n_path, job->common, err);
+    int rc = mdl_gram_cache_archives(job->gram_cache, job->paths, job->n_path, job->common,
+                                     &archives, err);
     if (rc == MDL_OK)
         rc = settle(job, &archives, &route, err);
     if (rc == MDL_OK && job->measure.measure == MDL_MEASURE_CKA)
@@ -367,11 +376,16 @@ static int compare_of_study(job_t *job, const mdl_study_t *study, const char *me
                             mdl_error_t *err)
 {
     int n = (int)(medoid == NULL ? study->zoo.n_vision : study->zoo.n_language);
-    char **paths = NULL;
+    char **paths = NULL, *grams = NULL;
     char *output = medoid == NULL ? mdl_study_path(study, "cka/vision.h5")
                                   : mdl_study_path(study, "cka/language-%s.h5", medoid);
     int rc = mdl_alloc(&paths, (size_t)n, sizeof *paths, "paths", err);
     int complete = rc == MDL_OK && output != NULL;
+    if (complete && study->similarity.gram_cache) {
+        grams = medoid == NULL ? mdl_study_path(study, "cka/grams/vision")
+                               : mdl_study_path(study, "cka/grams/language/%s", medoid);
+        complete = grams != NULL;
+    }
     for (int i = 0; complete && i < n; i++) {
         paths[i] = medoid == NULL
                        ? mdl_study_path(study, "archive/vision/%s.h5", study->zoo.vision[i].name)
@@ -385,6 +399,7 @@ static int compare_of_study(job_t *job, const mdl_study_t *study, const char *me
     job->paths = (const char *const *)paths;
     job->n_path = n;
     job->output = output;
+    job->gram_cache = grams;
     if (n == 1)
         mdl_log(
             MDL_LOG_WARN,
@@ -399,6 +414,7 @@ done:
         free(paths[i]);
     free(paths);
     free(output);
+    free(grams);
     return rc;
 }
 
@@ -480,6 +496,7 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
                                       .threshold = options->threshold},
                               .alpha = options->alpha,
                               .seed = (uint64_t)options->seed},
+                 .gram_cache = options->gram_cache,
                  .common = strcmp(options->rows, "common") == 0,
                  .paths = (const char *const *)stage->arguments,
                  .n_path = stage->n_argument,

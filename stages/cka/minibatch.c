@@ -1,4 +1,5 @@
 #include "cka/batch.h"
+#include "cka/gram_cache.h"
 #include "cka/reader.h"
 #include "core/log.h"
 #include "mpi/agree.h"
@@ -12,6 +13,8 @@ typedef struct {
     mdl_reader_t *reader;
     const int64_t *order; /* numbers of the batches, NULL: their own order */
     int64_t first;        /* this rank's first batch in that order */
+    int *reading;         /* [n_reading] models whose rows are read */
+    int n_reading;
 } work_t;
 
 int64_t mdl_cka_n_batch(int64_t n_sample, int64_t batch)
@@ -30,13 +33,13 @@ static int64_t number_of(const work_t *work, int64_t item)
     return work->order != NULL ? work->order[item] : item;
 }
 
-/* All models of the first batch, then all of the next. */
+/* All models that are read of the first batch, then of the next. */
 static mdl_read_t next_read(void *data, int64_t request)
 {
     const work_t *work = data;
     const mdl_cka_task_t *task = work->task;
-    int64_t number = number_of(work, work->first + request / task->n_model);
-    return (mdl_read_t){.model = (int)(request % task->n_model),
+    int64_t number = number_of(work, work->first + request / work->n_reading);
+    return (mdl_read_t){.model = work->reading[request % work->n_reading],
                         .first = number * task->settings->batch,
                         .n_row = mdl_batch_rows(task, number)};
 }
@@ -46,26 +49,45 @@ static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
     work_t *work = data;
     const mdl_cka_task_t *task = work->task;
     work->first = first;
+    if (work->n_reading == 0)
+        return MDL_OK;
     return mdl_reader_start(&work->reader, task->models, task->real->encoding,
-                            n_own * task->n_model, work->batch.max_row * mdl_cka_max_feat(task),
+                            n_own * work->n_reading, work->batch.max_row * mdl_cka_max_feat(task),
                             next_read, work, err);
+}
+
+/* A model's centred Gram matrix of a batch, kept or new. */
+static int take_model(work_t *work, int model, int64_t number, double *values, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    mdl_gram_cache_t *cache = task->settings->cache;
+    int64_t n_row = mdl_batch_rows(task, number), n_value = mdl_real_packed(n_row);
+    double *power = values + task->n_pair + model, *exponent = power + task->n_model;
+    void *gram =
+             (char *)work->batch.centred + (size_t)(model * work->batch.stride) * task->real->size,
+         *x;
+    if (mdl_gram_cache_has(cache, model))
+        return mdl_gram_cache_get(cache, model, number, n_value, gram, power, exponent, err);
+    int rc = mdl_reader_next(work->reader, &x, err);
+    if (rc == MDL_OK)
+        rc = mdl_batch_take(&work->batch, model, number * task->settings->batch, n_row, x, values,
+                            err);
+    if (rc == MDL_OK)
+        rc = mdl_gram_cache_put(cache, model, number, n_value, gram, *power, *exponent, err);
+    return rc;
 }
 
 static int compute_batch(void *data, int64_t item, double *values, mdl_error_t *err)
 {
     work_t *work = data;
     mdl_cka_task_t *task = work->task;
-    int64_t number = number_of(work, item), n_row = mdl_batch_rows(task, number);
-    int64_t first = number * task->settings->batch;
+    int64_t number = number_of(work, item);
     for (int a = 0; a < task->n_model; a++) {
-        void *x;
-        int rc = mdl_reader_next(work->reader, &x, err);
-        if (rc == MDL_OK)
-            rc = mdl_batch_take(&work->batch, a, first, n_row, x, values, err);
+        int rc = take_model(work, a, number, values, err);
         if (rc != MDL_OK)
             return rc;
     }
-    mdl_batch_finish(&work->batch, n_row, values);
+    mdl_batch_finish(&work->batch, mdl_batch_rows(task, number), values);
     return MDL_OK;
 }
 
@@ -116,11 +138,17 @@ int mdl_batches_run(MPI_Comm comm, mdl_cka_task_t *task, const int64_t *order, i
                         .data = &work};
     int rc =
         mdl_batch_init(&work.batch, task, batch < task->n_sample ? batch : task->n_sample, err);
+    if (rc == MDL_OK)
+        rc = mdl_alloc(&work.reading, (size_t)task->n_model, sizeof(int), "models", err);
+    for (int a = 0; rc == MDL_OK && a < task->n_model; a++)
+        if (!mdl_gram_cache_has(task->settings->cache, a))
+            work.reading[work.n_reading++] = a;
     MDL_TRY(mdl_agree(comm, rc, err));
     rc = mdl_chunks_run(comm, &run, chunks, err);
 done:
     mdl_reader_stop(work.reader);
     mdl_batch_free(&work.batch);
+    free(work.reading);
     return rc;
 }
 

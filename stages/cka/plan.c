@@ -142,12 +142,18 @@ static double seconds_per_flop(mdl_encoding_t precision)
     return best / (1.0 * ROWS * ROWS * ROWS);
 }
 
-/* Reading, checking and converting of the first model's rows, a few MiB of them. */
+/* Reading, checking and converting of the first model's rows, a few MiB of them; 0 when Gram files
+ * stand in for all models. */
 static int seconds_per_byte(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives,
                             double *seconds, mdl_error_t *err)
 {
-    const mdl_rows_t *rows = &archives->models[0];
-    double row_bytes = mdl_cka_archives_row_bytes(archives, 0);
+    int model = 0;
+    while (model < archives->n_model && mdl_cka_archives_digest(archives, model) == NULL)
+        model++;
+    if (model == archives->n_model)
+        return MDL_OK;
+    const mdl_rows_t *rows = &archives->models[model];
+    double row_bytes = mdl_cka_archives_row_bytes(archives, model);
     int64_t n = 1 + (int64_t)((double)(4 << 20) / row_bytes);
     n = n < archives->n_sample ? n : archives->n_sample;
     void *x = NULL;

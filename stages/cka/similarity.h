@@ -10,6 +10,8 @@
 
 #include <mpi.h>
 
+typedef struct mdl_gram_cache mdl_gram_cache_t; /* cka/gram_cache.h */
+
 typedef enum { MDL_CKA_BIASED, MDL_CKA_UNBIASED, MDL_CKA_MINIBATCH } mdl_cka_estimator_t;
 typedef enum { MDL_CKA_LINEAR, MDL_CKA_RBF } mdl_cka_kernel_t;
 /* Of the full estimators; the minibatch estimator has its own. */
@@ -23,6 +25,7 @@ typedef struct {
     int64_t batch;                  /* rows a batch of the minibatch estimator, at least 4 */
     double sigma;                   /* RBF: bandwidth as a multiple of a model's median distance */
     const mdl_stopping_t *stopping; /* of the minibatch estimator; NULL: all rows are read */
+    mdl_gram_cache_t *cache;        /* of the minibatch estimator with the linear kernel, or NULL */
 } mdl_cka_settings_t;
 
 enum { MDL_CKA_MIN_ROWS = 4 }; /* HSIC_1 is undefined below */

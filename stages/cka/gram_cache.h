@@ -1,0 +1,40 @@
+/* Centred Gram matrices that are kept from one comparison to the next, a file (io/gram_file.h) for
+ * each model, so that a model that joins a zoo costs one pass over its own activations. */
+#ifndef MDL_CKA_GRAM_CACHE_H
+#define MDL_CKA_GRAM_CACHE_H
+
+#include "cka/archives.h"
+#include "cka/similarity.h"
+
+/* As mdl_cka_archives_open, but where a path isn't there, the file of that name in folder (NULL:
+ * none) stands in for it. Not collective. */
+int mdl_gram_cache_archives(const char *folder, const char *const *paths, int n, int common,
+                            mdl_cka_archives_t *archives, mdl_error_t *err);
+
+/* 1 when there is a folder to keep matrices in, or a file that stands in. Not collective. */
+int mdl_gram_cache_is_needed(const char *folder, const mdl_cka_archives_t *archives);
+
+/* Takes the files of the models from folder (NULL: only those that stand in for archives), each
+ * FOLDER/MODEL.h5, and begins new ones for models that have none, or one of other rows, batches,
+ * precision or activations. archives are borrowed. *cache is NULL when it fails. Collective over
+ * comm. Returns MDL_E_USAGE (not the minibatch estimator with the linear kernel), MDL_E_INPUT when
+ * a file that stands in for an archive doesn't fit, MDL_E_IO, MDL_E_MEMORY. */
+int mdl_gram_cache_open(MPI_Comm comm, const char *folder, const mdl_cka_settings_t *settings,
+                        const mdl_cka_archives_t *archives, mdl_gram_cache_t **cache,
+                        mdl_error_t *err);
+
+/* Puts the new files into place when rc is MDL_OK and all batches went in; frees. cache may be
+ * NULL. Collective over comm. */
+int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err);
+
+/* 1 when the model's rows needn't be read. Not collective. */
+int mdl_gram_cache_has(const mdl_gram_cache_t *cache, int model);
+
+/* The packed Gram matrix, n_value reals, power and exponent of batch number, out of the file of a
+ * model that mdl_gram_cache_has, or into the new one of another. Not collective. */
+int mdl_gram_cache_get(const mdl_gram_cache_t *cache, int model, int64_t number, int64_t n_value,
+                       void *gram, double *power, double *exponent, mdl_error_t *err);
+int mdl_gram_cache_put(mdl_gram_cache_t *cache, int model, int64_t number, int64_t n_value,
+                       const void *gram, double power, double exponent, mdl_error_t *err);
+
+#endif
