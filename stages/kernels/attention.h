@@ -8,9 +8,12 @@
 typedef struct {
     int64_t n_head, n_kv_head, n_head_feat;
     int64_t ld_qkv; /* (n_head + 2 * n_kv_head) * n_head_feat: a row holds q, k, v of a position */
+    float scale;    /* of the scores, 1 / sqrt(n_head_feat) in most models */
+    int64_t n_window; /* a position sees so many, itself with them; 0: all up to it */
 } mdl_attention_t;
 
-/* Attends from positions first .. first + n_row - 1 to all positions up to each.
+/* Attends from positions first .. first + n_row - 1 to all positions up to each, or to the last
+ * n_window of them (Beltagy et al. 2020, arXiv 2004.05150, section 3.1).
  * out [first + n_row, n_head * n_head_feat]: the n_row last rows are set.
  * log_sum [n_head, ld_log_sum]: log of the sum of exponentials of each position's scores.
  * score: scratch of n_row * (first + n_row). qkv [first + n_row, ld_qkv]: q and k are rotated;

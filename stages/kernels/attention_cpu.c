@@ -3,15 +3,23 @@
 #include "kernels/expf.h"
 #include "kernels/matmul.h"
 
-#include <math.h>   /* sqrtf, logf */
+#include <math.h>   /* logf */
 #include <string.h> /* memset */
 
-/* score [n_row, ld] -> probability; row i keeps first + i + 1 entries, the rest become 0. */
-static void softmax_causal(float *score, float *log_sum, int64_t first, int64_t n_row, int64_t ld)
+/* First position that the one at position sees. */
+static int64_t first_seen(const mdl_attention_t *shape, int64_t position)
+{
+    return shape->n_window > 0 && position >= shape->n_window ? position + 1 - shape->n_window : 0;
+}
+
+/* score [n_row, ld] -> probability; row i keeps the entries that position first + i sees, the
+ * rest become 0. */
+static void softmax_causal(float *score, float *log_sum, const mdl_attention_t *shape,
+                           int64_t first, int64_t n_row, int64_t ld)
 {
     for (int64_t row = 0; row < n_row; row++) {
-        float *x = score + row * ld;
-        int64_t n_seen = first + row + 1;
+        int64_t begin = first_seen(shape, first + row), n_seen = first + row + 1 - begin;
+        float *x = score + row * ld + begin;
         float max = x[0], sum = 0;
         for (int64_t i = 1; i < n_seen; i++)
             max = x[i] > max ? x[i] : max;
@@ -22,7 +30,8 @@ static void softmax_causal(float *score, float *log_sum, int64_t first, int64_t 
         }
         for (int64_t i = 0; i < n_seen; i++)
             x[i] /= sum;
-        memset(x + n_seen, 0, (size_t)(ld - n_seen) * sizeof *x);
+        memset(x - begin, 0, (size_t)begin * sizeof *x);
+        memset(x + n_seen, 0, (size_t)(ld - begin - n_seen) * sizeof *x);
         log_sum[first + row] = max + logf(sum);
     }
 }
@@ -33,14 +42,14 @@ void mdl_attention_forward(float *out, float *log_sum, float *score, const float
 {
     int64_t n_feat = shape->n_head_feat, ld = shape->ld_qkv, ld_out = shape->n_head * n_feat;
     int64_t n_seen = first + n_row;
-    float scale = 1.0f / sqrtf((float)n_feat);
+    float scale = shape->scale;
     for (int64_t head = 0; head < shape->n_head; head++) {
         int64_t kv_head = head / (shape->n_head / shape->n_kv_head);
         const float *q = qkv + first * ld + head * n_feat;
         const float *k = qkv + (shape->n_head + kv_head) * n_feat;
         const float *v = k + shape->n_kv_head * n_feat;
         mdl_matmul_nt(score, n_seen, q, ld, k, ld, n_row, n_seen, n_feat, scale, 0.0f);
-        softmax_causal(score, log_sum + head * ld_log_sum, first, n_row, n_seen);
+        softmax_causal(score, log_sum + head * ld_log_sum, shape, first, n_row, n_seen);
         mdl_matmul_nn(out + first * ld_out + head * n_feat, ld_out, score, n_seen, v, ld, n_row,
                       n_feat, n_seen, 1.0f, 0.0f);
     }
@@ -49,9 +58,10 @@ void mdl_attention_forward(float *out, float *log_sum, float *score, const float
 /* Turns score [n_row, n_row] into the probabilities and dscore (the gradient for them) into the
  * gradient for the scores before the softmax. */
 static void softmax_causal_backward(float *score, float *dscore, const float *log_sum,
-                                    const float *dout, const float *out, int64_t ld_out,
-                                    int64_t n_row, int64_t n_feat)
+                                    const float *dout, const float *out,
+                                    const mdl_attention_t *shape, int64_t n_row)
 {
+    int64_t n_feat = shape->n_head_feat, ld_out = shape->n_head * n_feat;
     for (int64_t row = 0; row < n_row; row++) {
         float *p = score + row * n_row;
         float *ds = dscore + row * n_row;
@@ -61,11 +71,14 @@ static void softmax_causal_backward(float *score, float *dscore, const float *lo
 #pragma omp simd reduction(+ : mean)
         for (int64_t i = 0; i < n_feat; i++)
             mean += dy[i] * y[i];
-        for (int64_t i = 0; i <= row; i++) {
+        int64_t begin = first_seen(shape, row);
+        for (int64_t i = begin; i <= row; i++) {
             p[i] = mdl_expf(p[i] - log_sum[row]);
             ds[i] = p[i] * (ds[i] - mean);
         }
         size_t n_hidden = (size_t)(n_row - row - 1);
+        memset(p, 0, (size_t)begin * sizeof *p);
+        memset(ds, 0, (size_t)begin * sizeof *ds);
         memset(p + row + 1, 0, n_hidden * sizeof *p);
         memset(ds + row + 1, 0, n_hidden * sizeof *ds);
     }
@@ -77,7 +90,7 @@ void mdl_attention_backward(float *dqkv, float *score, float *dscore, const floa
 {
     int64_t n_feat = shape->n_head_feat, ld = shape->ld_qkv, ld_out = shape->n_head * n_feat;
     int64_t n_group = shape->n_head / shape->n_kv_head;
-    float scale = 1.0f / sqrtf((float)n_feat);
+    float scale = shape->scale;
     for (int64_t head = 0; head < shape->n_head; head++) {
         int64_t kv_head = head / n_group;
         int64_t at_q = head * n_feat, at_k = (shape->n_head + kv_head) * n_feat;
@@ -88,7 +101,7 @@ void mdl_attention_backward(float *dqkv, float *score, float *dscore, const floa
                       0.0f);
         mdl_matmul_nt(dscore, n_row, dy, ld_out, qkv + at_v, ld, n_row, n_row, n_feat, 1.0f, 0.0f);
         softmax_causal_backward(score, dscore, log_sum + head * ld_log_sum, dy, out + head * n_feat,
-                                ld_out, n_row, n_feat);
+                                shape, n_row);
         mdl_matmul_tn(dqkv + at_v, ld, score, n_row, dy, ld_out, n_row, n_feat, n_row, 1.0f, keep);
         mdl_matmul_nn(dqkv + at_q, ld, dscore, n_row, qkv + at_k, ld, n_row, n_feat, n_row, scale,
                       0.0f);

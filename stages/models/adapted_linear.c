@@ -9,7 +9,8 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
     const mdl_lora_group_t *lora = &adapter->lora[layer * MDL_N_GROUP + (int64_t)group];
     mdl_adapted_linear_t linear = {
         .weight = decoder->block[layer].weight[group],
-        .n_in = mdl_linear_n_in(config, mdl_group_first(group)),
+        .bias = group == MDL_GROUP_QKV ? decoder->block[layer].bias_qkv : NULL,
+        .n_in = mdl_linear_n_in(config, mdl_group_first(config, group)),
         .n_out = mdl_group_n_out(config, group),
         .n_lora = lora->n_target,
         .rank = adapter->rank,
@@ -21,10 +22,18 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
         linear.b[i] = adapter->param + lora->b[i];
         linear.db[i] = adapter->grad + lora->b[i];
         linear.n_lora_out[i] = mdl_linear_n_out(config, lora->linear[i]);
-        for (int before = (int)mdl_group_first(group); before < (int)lora->linear[i]; before++)
+        for (int before = (int)mdl_group_first(config, group); before < (int)lora->linear[i];
+             before++)
             linear.at[i] += mdl_linear_n_out(config, (mdl_linear_t)before);
     }
     return linear;
+}
+
+static void add_bias(float *out, const float *bias, int64_t n_row, int64_t n_out)
+{
+    for (int64_t row = 0; row < n_row; row++)
+        for (int64_t i = 0; i < n_out; i++)
+            out[row * n_out + i] += bias[i];
 }
 
 void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
@@ -32,6 +41,8 @@ void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
 {
     int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
     mdl_matmul_nt(out, n_out, in, n_in, linear->weight, n_in, n_row, n_out, n_in, 1.0f, keep);
+    if (linear->bias != NULL)
+        add_bias(out, linear->bias, n_row, n_out);
     if (linear->n_lora == 0)
         return;
     int64_t n_hidden = linear->n_lora * rank;

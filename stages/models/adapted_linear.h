@@ -7,6 +7,7 @@
 
 typedef struct {
     const float *weight; /* [n_out, n_in], frozen */
+    const float *bias;   /* [n_out], frozen; NULL: none */
     int64_t n_in, n_out;
     int n_lora;        /* layers of the group with LoRA; 0: none */
     int64_t rank;      /* r */
@@ -23,7 +24,7 @@ typedef struct {
 mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapter_t *adapter,
                                         int64_t layer, mdl_linear_group_t group);
 
-/* out [n_row, n_out] = in W' + scale (in A') B' + keep * out, with in [n_row, n_in]; leaves
+/* out [n_row, n_out] = in W' + bias + scale (in A') B' + keep * out, with in [n_row, n_in]; leaves
  * in A' in hidden [n_row, n_lora * r]. */
 void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
                                 const mdl_adapted_linear_t *linear, int64_t n_row, float keep);

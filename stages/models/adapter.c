@@ -24,6 +24,12 @@ static int check_options(const mdl_model_config_t *config, int64_t n_vision_feat
                         (long long)options->rank);
     if (options->rank > 0 && !(isfinite(options->alpha) && options->alpha > 0))
         return mdl_fail(err, MDL_E_INPUT, "LoRA alpha must be a number above 0");
+    if (options->rank > 0 && (options->targets & mdl_linear_present(config)) == 0)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "none of the LoRA targets is a layer of %s, whose layers are %s",
+                        config->model_type,
+                        config->fused ? "qkv_proj,o_proj,gate_up_proj,down_proj"
+                                      : "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj");
     if (config->n_layer < 1)
         return mdl_fail(err, MDL_E_INTERNAL, "an adapter needs a decoder's configuration");
     return MDL_OK;
@@ -51,7 +57,7 @@ static void add_group(mdl_adapter_t *adapter, const mdl_model_config_t *config, 
     mdl_lora_group_t *lora = &adapter->lora[layer * MDL_N_GROUP + (int64_t)group];
     char name[96];
     lora->a = adapter->n_param;
-    for (int i = (int)mdl_group_first(group); i <= (int)mdl_group_last(group); i++)
+    for (int i = (int)mdl_group_first(config, group); i <= (int)mdl_group_last(config, group); i++)
         if (targets >> i & 1u)
             lora->linear[lora->n_target++] = (mdl_linear_t)i;
     for (int i = 0; i < lora->n_target; i++) {

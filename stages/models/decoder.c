@@ -13,8 +13,11 @@ typedef struct {
     char name[96];
     int n_dim;
     int64_t dims[2];
-    float *out; /* [product of dims] */
+    float *out;   /* [product of dims] */
+    float offset; /* added to every value */
 } wanted_t;
+
+enum { N_BLOCK_TENSOR = 16 }; /* at most: six norms, seven matrices, three biases */
 
 typedef struct {
     int64_t n;
@@ -34,25 +37,72 @@ static float *want(wanted_list_t *list, int64_t n_row, int64_t n_col, const char
     return item->out;
 }
 
+/* The weight of a norm: 1 + w in families whose files hold w. */
+static float *want_norm(wanted_list_t *list, const mdl_model_config_t *config, int64_t n_feat,
+                        const char *name)
+{
+    list->item[list->n].offset = config->norm_from_one ? 1.0f : 0.0f;
+    return want(list, 0, n_feat, name);
+}
+
+/* Where a norm stands in a block decides its name: Gemma 3 calls the one after attention as
+ * others call the one before the MLP. */
+static void want_norms(wanted_list_t *list, const mdl_model_config_t *config, int64_t layer,
+                       mdl_block_weights_t *block)
+{
+    const struct {
+        float **out;
+        int64_t n_feat;
+        int present;
+        const char *name;
+    } norms[] = {
+        {&block->norm_attention, config->n_feat, 1, "input_layernorm"},
+        {&block->norm_mlp, config->n_feat, 1,
+         config->output_normed ? "pre_feedforward_layernorm" : "post_attention_layernorm"},
+        {&block->norm_attention_output, config->n_feat, config->output_normed,
+         "post_attention_layernorm"},
+        {&block->norm_mlp_output, config->n_feat, config->output_normed,
+         "post_feedforward_layernorm"},
+        {&block->norm_q, config->n_head_feat, config->head_normed, "self_attn.q_norm"},
+        {&block->norm_k, config->n_head_feat, config->head_normed, "self_attn.k_norm"},
+    };
+    char name[96];
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
+        if (!norms[i].present)
+            continue;
+        snprintf(name, sizeof name, "model.layers.%d.%s.weight", (int)layer, norms[i].name);
+        *norms[i].out = want_norm(list, config, norms[i].n_feat, name);
+    }
+}
+
+static void want_group(wanted_list_t *list, const mdl_model_config_t *config, int64_t layer,
+                       mdl_linear_group_t group, int is_bias)
+{
+    char name[96];
+    for (int i = (int)mdl_group_first(config, group); i <= (int)mdl_group_last(config, group);
+         i++) {
+        mdl_linear_t linear = (mdl_linear_t)i;
+        snprintf(name, sizeof name, "model.layers.%d.%s.%s", (int)layer, mdl_linear_path(linear),
+                 is_bias ? "bias" : "weight");
+        if (is_bias)
+            want(list, 0, mdl_linear_n_out(config, linear), name);
+        else
+            want(list, mdl_linear_n_out(config, linear), mdl_linear_n_in(config, linear), name);
+    }
+}
+
 static void want_block(wanted_list_t *list, mdl_decoder_t *decoder, int64_t layer)
 {
     const mdl_model_config_t *config = &decoder->config;
     mdl_block_weights_t *block = &decoder->block[layer];
-    char name[96];
-    snprintf(name, sizeof name, "model.layers.%d.input_layernorm.weight", (int)layer);
-    block->norm_attention = want(list, 0, config->n_feat, name);
-    snprintf(name, sizeof name, "model.layers.%d.post_attention_layernorm.weight", (int)layer);
-    block->norm_mlp = want(list, 0, config->n_feat, name);
+    want_norms(list, config, layer, block);
     for (int group = 0; group < MDL_N_GROUP; group++) {
-        int first = (int)mdl_group_first((mdl_linear_group_t)group);
-        int last = (int)mdl_group_last((mdl_linear_group_t)group);
         block->weight[group] = list->next;
-        for (int linear = first; linear <= last; linear++) {
-            snprintf(name, sizeof name, "model.layers.%d.%s.weight", (int)layer,
-                     mdl_linear_path((mdl_linear_t)linear));
-            want(list, mdl_linear_n_out(config, (mdl_linear_t)linear),
-                 mdl_linear_n_in(config, (mdl_linear_t)linear), name);
-        }
+        want_group(list, config, layer, (mdl_linear_group_t)group, 0);
+    }
+    if (config->qkv_biased) {
+        block->bias_qkv = list->next;
+        want_group(list, config, layer, MDL_GROUP_QKV, 1);
     }
 }
 
@@ -60,19 +110,20 @@ static int lay_out(mdl_decoder_t *decoder, wanted_list_t *list, mdl_error_t *err
 {
     int rc = MDL_OK;
     const mdl_model_config_t *config = &decoder->config;
-    size_t n_wanted = 3 + (size_t)config->n_layer * (2 + MDL_N_LINEAR);
-    size_t n_float = (size_t)mdl_model_config_n_weight(config) + (size_t)(config->n_head_feat / 2);
+    size_t n_wanted = 3 + (size_t)config->n_layer * N_BLOCK_TENSOR;
+    size_t n_float = (size_t)mdl_model_config_n_weight(config) + (size_t)config->n_head_feat;
     MDL_TRY(mdl_alloc(&list->item, n_wanted, sizeof *list->item, "a list of tensors", err));
     MDL_TRY(mdl_alloc(&decoder->block, (size_t)config->n_layer, sizeof *decoder->block,
                       "a decoder's blocks", err));
     MDL_TRY(mdl_alloc(&decoder->storage, n_float, sizeof(float), "a decoder's weights", err));
     decoder->frequency = decoder->storage;
-    list->next = decoder->storage + config->n_head_feat / 2;
+    decoder->frequency_local = decoder->frequency + config->n_head_feat / 2;
+    list->next = decoder->storage + config->n_head_feat;
     decoder->embedding = want(list, config->n_vocab, config->n_feat, "model.embed_tokens.weight");
     decoder->head = config->tied_head
                         ? decoder->embedding
                         : want(list, config->n_vocab, config->n_feat, "lm_head.weight");
-    decoder->norm = want(list, 0, config->n_feat, "model.norm.weight");
+    decoder->norm = want_norm(list, config, config->n_feat, "model.norm.weight");
     for (int64_t layer = 0; layer < config->n_layer; layer++)
         want_block(list, decoder, layer);
 done:
@@ -115,6 +166,15 @@ static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *de
     return MDL_OK;
 }
 
+static int read_wanted(const mdl_model_files_t *files, const wanted_t *item, mdl_error_t *err)
+{
+    int rc = mdl_model_files_read_float(files, item->name, item->n_dim, item->dims, item->out, err);
+    int64_t n_value = item->dims[0] * (item->n_dim == 2 ? item->dims[1] : 1);
+    for (int64_t i = 0; rc == MDL_OK && item->offset != 0 && i < n_value; i++)
+        item->out[i] += item->offset;
+    return rc;
+}
+
 static int load(const char *folder, mdl_decoder_t *decoder, mdl_error_t *err)
 {
     int rc = MDL_OK;
@@ -129,9 +189,10 @@ static int load(const char *folder, mdl_decoder_t *decoder, mdl_error_t *err)
     MDL_TRY(lay_out(decoder, &list, err));
     MDL_TRY(check_unknown(files, decoder, &list, folder, err));
     for (int64_t i = 0; i < list.n; i++)
-        MDL_TRY(mdl_model_files_read_float(files, list.item[i].name, list.item[i].n_dim,
-                                           list.item[i].dims, list.item[i].out, err));
-    mdl_rope_frequency(&decoder->config, decoder->frequency);
+        MDL_TRY(read_wanted(files, &list.item[i], err));
+    mdl_rope_frequency(&decoder->config.rope, decoder->config.n_head_feat, decoder->frequency);
+    mdl_rope_frequency(&decoder->config.rope_local, decoder->config.n_head_feat,
+                       decoder->frequency_local);
 done:
     mdl_model_files_close(files);
     free(list.item);

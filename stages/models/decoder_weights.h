@@ -5,10 +5,15 @@
 #include "models/decoder.h"
 #include "models/linear.h"
 
+/* Norms' weights are what the norm multiplies by, 1 + w where the file holds w. */
 typedef struct {
-    float *norm_attention;      /* [d] */
-    float *norm_mlp;            /* [d] */
-    float *weight[MDL_N_GROUP]; /* the group's matrices one below the other [n_out, n_in] */
+    float *norm_attention;        /* [d] */
+    float *norm_mlp;              /* [d] */
+    float *norm_attention_output; /* [d]; NULL unless output_normed */
+    float *norm_mlp_output;       /* [d]; NULL unless output_normed */
+    float *norm_q, *norm_k;       /* [n_head_feat]; NULL unless head_normed */
+    float *weight[MDL_N_GROUP];   /* the group's matrices one below the other [n_out, n_in] */
+    float *bias_qkv;              /* [n_out of the group]; NULL unless qkv_biased */
 } mdl_block_weights_t;
 
 struct mdl_decoder {
@@ -18,6 +23,7 @@ struct mdl_decoder {
     float *head;                /* [n_vocab, d]; the embedding when tied */
     float *norm;                /* [d] */
     float *frequency;           /* [n_head_feat / 2], radians a position */
+    float *frequency_local;     /* [n_head_feat / 2], of the local blocks */
     mdl_block_weights_t *block; /* [n_layer] */
 };
 

@@ -1,4 +1,5 @@
-/* The linear layers of a decoder block, by the names that checkpoints and LoRA targets use. */
+/* The linear layers of a decoder block, by the names that checkpoints and LoRA targets use.
+ * A decoder has either the separate layers or those that fuse them (config.fused). */
 #ifndef MDL_MODELS_LINEAR_H
 #define MDL_MODELS_LINEAR_H
 
@@ -15,6 +16,8 @@ typedef enum {
     MDL_LINEAR_GATE,
     MDL_LINEAR_UP,
     MDL_LINEAR_DOWN,
+    MDL_LINEAR_QKV,     /* rows of q, k and v */
+    MDL_LINEAR_GATE_UP, /* rows of gate and up */
     MDL_N_LINEAR
 } mdl_linear_t;
 
@@ -36,14 +39,18 @@ int64_t mdl_linear_n_in(const mdl_model_config_t *config, mdl_linear_t linear);
 int64_t mdl_linear_n_out(const mdl_model_config_t *config, mdl_linear_t linear);
 
 /* The layers of group are first, ..., last, in the order of mdl_linear_t. */
-mdl_linear_t mdl_group_first(mdl_linear_group_t group);
-mdl_linear_t mdl_group_last(mdl_linear_group_t group);
+mdl_linear_t mdl_group_first(const mdl_model_config_t *config, mdl_linear_group_t group);
+mdl_linear_t mdl_group_last(const mdl_model_config_t *config, mdl_linear_group_t group);
+
+/* The set of bits 1u << mdl_linear_t of the layers that the decoder has. */
+uint32_t mdl_linear_present(const mdl_model_config_t *config);
 
 /* Sum of the output widths of the layers of group. */
 int64_t mdl_group_n_out(const mdl_model_config_t *config, mdl_linear_group_t group);
 
 /* Reads a list such as "q_proj,v_proj" ("all" for every layer) into a set of bits
- * 1u << mdl_linear_t. Returns MDL_E_INPUT naming the unknown word. Not collective. */
+ * 1u << mdl_linear_t; layers that a decoder doesn't have are no targets in it. Returns MDL_E_INPUT
+ * naming the unknown word. Not collective. */
 int mdl_linear_targets(const char *list, uint32_t *targets, mdl_error_t *err);
 
 #endif

@@ -16,12 +16,16 @@ static double stretch(const mdl_rope_config_t *rope, double frequency)
     return (1 - smooth) * frequency / rope->factor + smooth * frequency;
 }
 
-void mdl_rope_frequency(const mdl_model_config_t *config, float *frequency)
+void mdl_rope_frequency(const mdl_rope_config_t *rope, int64_t n_head_feat, float *frequency)
 {
-    for (int64_t i = 0; i < config->n_head_feat / 2; i++) {
-        double value = pow(config->rope.theta, -2.0 * (double)i / (double)config->n_head_feat);
-        if (config->rope.type == MDL_ROPE_LLAMA3)
-            value = stretch(&config->rope, value);
+    for (int64_t i = 0; i < n_head_feat / 2; i++) {
+        double value = pow(rope->theta, -2.0 * (double)i / (double)n_head_feat);
+        if (rope->type == MDL_ROPE_LINEAR)
+            value /= rope->factor;
+        else if (rope->type == MDL_ROPE_LLAMA3)
+            value = stretch(rope, value);
+        else if (rope->type == MDL_ROPE_LONGROPE)
+            value /= rope->short_factor[i];
         frequency[i] = (float)value;
     }
 }

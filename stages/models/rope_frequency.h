@@ -4,8 +4,9 @@
 
 #include "io/model_config.h"
 
-/* frequency [n_head_feat / 2] in radians a position: theta^(-2i/n_head_feat), for llama3 with
- * the long waves stretched (Llama 3.1's rope scaling, as in Hugging Face transformers). */
-void mdl_rope_frequency(const mdl_model_config_t *config, float *frequency);
+/* frequency [n_head_feat / 2] in radians a position: theta^(-2i/n_head_feat); linear: divided by
+ * factor; llama3: with the long waves stretched (Llama 3.1's rope scaling); longrope: divided by
+ * short_factor; all as in Hugging Face transformers. */
+void mdl_rope_frequency(const mdl_rope_config_t *rope, int64_t n_head_feat, float *frequency);
 
 #endif

@@ -2,10 +2,11 @@
 
 #include "kernels/cross_entropy.h"
 #include "kernels/matmul.h"
-#include "models/llama.h"
+#include "models/blocks.h"
 #include "models/projector.h"
 #include "models/workspace_memory.h"
 
+#include <math.h>   /* sqrtf */
 #include <string.h> /* memcpy, memset */
 
 /* n_new: positions that the caller will add behind the sample. */
@@ -46,13 +47,23 @@ static int64_t position_of(const mdl_sample_t *sample, int64_t i)
     return i < sample->visual_at ? i : i + sample->n_visual;
 }
 
+static void embed_token(const mdl_workspace_t *ws, float *out, int32_t token)
+{
+    int64_t d = ws->decoder->config.n_feat;
+    memcpy(out, ws->decoder->embedding + token * d, (size_t)d * sizeof *out);
+    if (!ws->decoder->config.embedding_scaled)
+        return;
+    float scale = sqrtf((float)d);
+    for (int64_t i = 0; i < d; i++)
+        out[i] *= scale;
+}
+
 static void embed(mdl_workspace_t *ws, const mdl_sample_t *sample)
 {
     int64_t d = ws->decoder->config.n_feat;
     float *in = ws->block[0].in;
     for (int64_t i = 0; i < sample->n_token; i++)
-        memcpy(in + position_of(sample, i) * d, ws->decoder->embedding + sample->token[i] * d,
-               (size_t)d * sizeof *in);
+        embed_token(ws, in + position_of(sample, i) * d, sample->token[i]);
     if (sample->n_visual > 0)
         mdl_projector_forward(ws, in + sample->visual_at * d, sample->feature, sample->n_visual);
 }
@@ -116,7 +127,7 @@ int mdl_sample_loss(mdl_workspace_t *ws, const mdl_sample_t *sample, double *los
     if (rc != MDL_OK || n_row == 0)
         return rc;
     embed(ws, sample);
-    mdl_llama_forward(ws, 0, n_row);
+    mdl_blocks_forward(ws, 0, n_row);
     *loss_sum = score_sample(ws, sample, 0);
     return MDL_OK;
 }
@@ -131,10 +142,10 @@ int mdl_sample_gradient(mdl_workspace_t *ws, const mdl_sample_t *sample, double 
     if (rc != MDL_OK || n_row == 0)
         return rc;
     embed(ws, sample);
-    mdl_llama_forward(ws, 0, n_row);
+    mdl_blocks_forward(ws, 0, n_row);
     memset(ws->dnormed, 0, (size_t)(n_row * d) * sizeof *ws->dnormed);
     *loss_sum = score_sample(ws, sample, scale);
-    mdl_llama_backward(ws, n_row);
+    mdl_blocks_backward(ws, n_row);
     if (sample->n_visual > 0 && n_row > sample->visual_at)
         mdl_projector_backward(ws, ws->dstream + sample->visual_at * d, sample->feature,
                                sample->n_visual);
@@ -149,7 +160,7 @@ int mdl_sample_hidden(mdl_workspace_t *ws, const mdl_sample_t *sample, float *hi
         return rc;
     int64_t n_row = sample->n_token + sample->n_visual;
     embed(ws, sample);
-    mdl_llama_forward(ws, 0, n_row);
+    mdl_blocks_forward(ws, 0, n_row);
     memcpy(hidden, ws->normed, (size_t)(n_row * ws->decoder->config.n_feat) * sizeof *hidden);
     return MDL_OK;
 }
@@ -163,7 +174,7 @@ int mdl_sample_logits(mdl_workspace_t *ws, const mdl_sample_t *sample, float *lo
         return rc;
     int64_t n_row = sample->n_token + sample->n_visual;
     embed(ws, sample);
-    mdl_llama_forward(ws, 0, n_row);
+    mdl_blocks_forward(ws, 0, n_row);
     mdl_matmul_nt(logits, n_vocab, ws->normed, d, ws->decoder->head, d, n_row, n_vocab, d, 1.0f,
                   0.0f);
     return MDL_OK;
@@ -191,7 +202,7 @@ int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t m
         return rc;
     int64_t n_row = sample->n_token + sample->n_visual;
     embed(ws, sample);
-    mdl_llama_forward(ws, 0, n_row);
+    mdl_blocks_forward(ws, 0, n_row);
     while (*n_out < max_new) {
         int32_t token = best_token(ws, n_row - 1);
         if (token == eos_id)
@@ -199,9 +210,8 @@ int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t m
         out[(*n_out)++] = token;
         if (*n_out == max_new)
             break;
-        memcpy(ws->block[0].in + n_row * d, ws->decoder->embedding + token * d,
-               (size_t)d * sizeof(float));
-        mdl_llama_forward(ws, n_row++, 1);
+        embed_token(ws, ws->block[0].in + n_row * d, token);
+        mdl_blocks_forward(ws, n_row++, 1);
     }
     return MDL_OK;
 }

@@ -4,6 +4,7 @@
 #include "models/workspace_memory.h"
 
 #include <cblas.h> /* openblas_set_num_threads */
+#include <math.h>  /* sqrtf */
 #include <stdlib.h>
 
 /* Hands out parts of one allocation; with base NULL it only counts. */
@@ -24,20 +25,27 @@ static void lay_out_block(arena_t *arena, mdl_block_memory_t *block,
                           const mdl_model_config_t *config, int64_t rank, int64_t max_length)
 {
     int64_t t = max_length, d = config->n_feat, f = config->n_mlp_feat;
+    int64_t t_output = config->output_normed ? t : 0, n_head = config->n_head + config->n_kv_head;
     block->in = take(arena, t, d);
     block->inverse_attention = take(arena, t, 1);
     block->normed_attention = take(arena, t, d);
     block->qkv = take(arena, t, mdl_group_n_out(config, MDL_GROUP_QKV));
+    block->plain_qk = take(arena, config->head_normed ? t : 0, n_head * config->n_head_feat);
+    block->inverse_qk = take(arena, config->head_normed ? t : 0, n_head);
     block->log_sum = take(arena, config->n_head, t);
     block->attended = take(arena, t, config->n_head * config->n_head_feat);
+    block->attention_output = take(arena, t_output, d);
+    block->inverse_attention_output = take(arena, t_output, 1);
     block->middle = take(arena, t, d);
     block->inverse_mlp = take(arena, t, 1);
     block->normed_mlp = take(arena, t, d);
     block->gate_up = take(arena, t, 2 * f);
     block->activated = take(arena, t, f);
+    block->mlp_output = take(arena, t_output, d);
+    block->inverse_mlp_output = take(arena, t_output, 1);
     for (int group = 0; group < MDL_N_GROUP; group++) {
-        int64_t n_linear = 1 + (int64_t)mdl_group_last((mdl_linear_group_t)group) -
-                           (int64_t)mdl_group_first((mdl_linear_group_t)group);
+        int64_t n_linear = 1 + (int64_t)mdl_group_last(config, (mdl_linear_group_t)group) -
+                           (int64_t)mdl_group_first(config, (mdl_linear_group_t)group);
         block->hidden[group] = take(arena, t, n_linear * rank);
     }
 }
@@ -46,8 +54,11 @@ static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_
                     int64_t rank, int64_t max_length)
 {
     int64_t t = max_length, d = config->n_feat, f = config->n_mlp_feat;
-    ws->cosine = take(arena, t, config->n_head_feat / 2);
-    ws->sine = take(arena, t, config->n_head_feat / 2);
+    for (int i = 0; i < 2; i++) {
+        int64_t t_table = i == 0 || config->n_window > 0 ? t : 0;
+        ws->cosine[i] = take(arena, t_table, config->n_head_feat / 2);
+        ws->sine[i] = take(arena, t_table, config->n_head_feat / 2);
+    }
     ws->projected = take(arena, t, d);
     ws->gelu = take(arena, t, d);
     ws->out = take(arena, t, d);
@@ -65,6 +76,8 @@ static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_
     ws->dgate_up = take(arena, t, 2 * f);
     ws->dactivated = take(arena, t, f);
     ws->dhidden = take(arena, t, 3 * rank);
+    ws->output = take(arena, config->output_normed ? t : 0, d);
+    ws->head = take(arena, 1, (config->n_head + config->n_kv_head) * config->n_head_feat);
 }
 
 size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t lora_rank, int64_t max_length)
@@ -94,6 +107,37 @@ static int check(const mdl_model_config_t *config, const mdl_adapter_t *adapter,
     return MDL_OK;
 }
 
+/* Cosine and sine of one kind of block, by the rope of that kind. */
+static void fill_table(mdl_workspace_t *ws, int local)
+{
+    const mdl_model_config_t *config = &ws->decoder->config;
+    const float *frequency = local ? ws->decoder->frequency_local : ws->decoder->frequency;
+    float magnitude = (float)(local ? config->rope_local.magnitude : config->rope.magnitude);
+    int64_t n_half = config->n_head_feat / 2;
+    mdl_rope_table(ws->cosine[local], ws->sine[local], frequency, ws->max_length, n_half);
+    for (int64_t i = 0; config->rope.type == MDL_ROPE_LONGROPE && i < ws->max_length * n_half;
+         i++) {
+        ws->cosine[local][i] *= magnitude;
+        ws->sine[local][i] *= magnitude;
+    }
+}
+
+static void set_attention(mdl_workspace_t *ws, int64_t layer)
+{
+    const mdl_model_config_t *config = &ws->decoder->config;
+    mdl_block_memory_t *block = &ws->block[layer];
+    int local = config->is_local[layer];
+    double scalar = config->query_scalar > 0 ? config->query_scalar : (double)config->n_head_feat;
+    block->cosine = ws->cosine[local];
+    block->sine = ws->sine[local];
+    block->attention = (mdl_attention_t){.n_head = config->n_head,
+                                         .n_kv_head = config->n_kv_head,
+                                         .n_head_feat = config->n_head_feat,
+                                         .ld_qkv = mdl_group_n_out(config, MDL_GROUP_QKV),
+                                         .scale = 1.0f / sqrtf((float)scalar),
+                                         .n_window = local ? config->n_window : 0};
+}
+
 int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
                       mdl_workspace_t **workspace, mdl_error_t *err)
 {
@@ -108,19 +152,20 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
     MDL_TRY(mdl_alloc(&ws->storage, mdl_workspace_n_byte(config, adapter->rank, max_length), 1,
                       "a workspace's activations", err));
     arena_t arena = {ws->storage, 0};
+    ws->decoder = decoder;
+    ws->adapter = adapter;
+    ws->max_length = max_length;
     lay_out(&arena, ws, config, adapter->rank, max_length);
+    fill_table(ws, 0);
+    if (config->n_window > 0)
+        fill_table(ws, 1);
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
         lay_out_block(&arena, &ws->block[layer], config, adapter->rank, max_length);
+        set_attention(ws, layer);
         for (int group = 0; group < MDL_N_GROUP; group++)
             ws->block[layer].linear[group] =
                 mdl_adapted_linear(decoder, adapter, layer, (mdl_linear_group_t)group);
     }
-    ws->decoder = decoder;
-    ws->adapter = adapter;
-    ws->max_length = max_length;
-    ws->attention = (mdl_attention_t){config->n_head, config->n_kv_head, config->n_head_feat,
-                                      mdl_group_n_out(config, MDL_GROUP_QKV)};
-    mdl_rope_table(ws->cosine, ws->sine, decoder->frequency, max_length, config->n_head_feat / 2);
     openblas_set_num_threads(1);
     *workspace = ws;
     ws = NULL;

@@ -54,7 +54,7 @@ static mdl_decoder_t make_decoder(int64_t n_feat, int64_t n_layer, int64_t n_voc
     mdl_random_uniform(decoder.storage, (int64_t)n_weight, 1.0f / sqrtf((float)n_feat), 1, 0);
     float *next = decoder.storage;
     decoder.frequency = next;
-    mdl_rope_frequency(config, decoder.frequency);
+    mdl_rope_frequency(&config->rope, config->n_head_feat, decoder.frequency);
     next += n_feat;
     decoder.embedding = decoder.head = next;
     next += n_vocab * n_feat;
@@ -65,7 +65,7 @@ static mdl_decoder_t make_decoder(int64_t n_feat, int64_t n_layer, int64_t n_voc
         for (int group = 0; group < MDL_N_GROUP; group++) {
             block->weight[group] = next;
             next += mdl_group_n_out(config, (mdl_linear_group_t)group) *
-                    mdl_linear_n_in(config, mdl_group_first((mdl_linear_group_t)group));
+                    mdl_linear_n_in(config, mdl_group_first(config, (mdl_linear_group_t)group));
         }
     }
     for (int64_t i = 0; i < n_feat; i++)

@@ -24,7 +24,7 @@
 
 enum { N_ROW = 5, N_FEAT = 12, MAX = 512 };
 static float in[MAX], dout[MAX], weight[MAX], din[MAX];
-static const mdl_attention_t shape = {4, 2, 6, 48};
+static const mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
 static const int32_t target[N_ROW] = {0, 3, 11, 5, 5};
 
 static double weighted(const float *out, int64_t n)

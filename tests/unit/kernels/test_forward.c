@@ -200,7 +200,7 @@ static void attend(double *y, const float *qkv, const mdl_attention_t *shape, in
 static void attention(void **state)
 {
     (void)state;
-    mdl_attention_t shape = {4, 2, 6, 48};
+    mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
     int64_t n_row = 9, n = shape.n_head_feat, ld = shape.n_head * n;
     float score[81], log_sum[4 * 12];
     double y[6];
