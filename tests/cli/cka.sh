@@ -9,7 +9,7 @@ import_zoo ve dinov2s svtrv2 tesseranet ppocrdet
 echo "-- every rank count writes the same bytes of similarity"
 for estimator in biased unbiased minibatch; do
     for ranks in 1 3 4; do
-        expect 0 "4 models, 1536 samples, $estimator CKA" \
+        expect 0 "4 models, 1536 samples, $estimator CKA in float32" \
             mpiexec -n $ranks mordal-cka --estimator $estimator -o $estimator-$ranks.h5 ve/*.h5
         same $estimator-1.h5 $estimator-$ranks.h5
     done
@@ -20,7 +20,27 @@ expect 0 "up to date: minibatch-1.h5" \
     mordal-cka -o minibatch-1.h5 ve/t*.h5 ve/s*.h5 ve/p*.h5 ve/d*.h5
 expect 0 "settings changed, now batch=32" mordal-cka --batch 32 -o minibatch-1.h5 ve/*.h5
 expect 0 "inputs changed" mordal-cka --batch 32 -o minibatch-1.h5 ve/d*.h5 ve/s*.h5
-expect 0 "24 batches over 1 rank" mordal-cka --dry-run -o plan.h5 ve/*.h5
+expect 0 "up to date: minibatch-1.h5" mordal-cka --batch 32 --route minibatch \
+    -o minibatch-1.h5 ve/d*.h5 ve/s*.h5
+expect 0 "settings changed, now precision=float64" mordal-cka --batch 32 --precision float64 \
+    -o minibatch-1.h5 ve/d*.h5 ve/s*.h5
+
+echo "-- routes: planned, chosen by cost, asked for"
+expect 0 "* minibatch: 24 batches" mordal-cka --dry-run -o plan.h5 ve/*.h5
+grep -q "  gram: .*Gflop.* a rank, takes about" out.txt || fail "no plan of the other route"
+expect 0 "route gram, 6 Gram tiles on 2 ranks" \
+    mpiexec -n 2 mordal-cka --estimator biased --route gram -o gram.h5 ve/*.h5
+grep -q "this rank sent .*B of sums" out.txt || fail "what was sent isn't said"
+for ranks in 1 3; do
+    expect 0 "route feature, 10 covariance blocks" mpiexec -n $ranks \
+        mordal-cka --estimator unbiased --route feature -o feature-$ranks.h5 ve/*.h5
+    same feature-1.h5 feature-$ranks.h5
+done
+expect 64 "doesn't go with --estimator minibatch" mordal-cka --route gram -o x.h5 ve/*.h5
+expect 64 "doesn't go with --estimator biased" \
+    mordal-cka --estimator biased --route minibatch -o x.h5 ve/*.h5
+expect 64 "the feature route has no RBF kernel" \
+    mordal-cka --estimator biased --kernel rbf --route feature -o x.h5 ve/*.h5
 [ ! -e plan.h5 ] || fail "the plan wrote a file"
 
 echo "-- mistakes and damage"

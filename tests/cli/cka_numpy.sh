@@ -25,7 +25,12 @@ for estimator in biased unbiased minibatch; do
     expect 0 "7 models, 80 samples" mpiexec -n 2 mordal-cka --estimator $estimator --batch 24 \
         -o $estimator.h5 ok/*.h5
     "$python" "$check" cka arrays $estimator.h5
+    expect 0 "CKA in float32" mordal-cka --estimator $estimator --batch 24 --precision float32 \
+        -o $estimator-32.h5 ok/*.h5
+    "$python" "$check" cka arrays $estimator-32.h5
 done
+expect 0 "route feature" mordal-cka --estimator unbiased --route feature -o feature.h5 ok/*.h5
+"$python" "$check" cka arrays feature.h5
 for linkage in average complete single; do
     expect 0 "models in" mordal-cluster --linkage $linkage --threshold 0.5 -o $linkage.h5 unbiased.h5
     "$python" "$check" clusters unbiased.h5 $linkage.h5

@@ -69,27 +69,46 @@ def hsic_1(x, y):
     return (np.trace(k @ l) + total - 2 / np.longdouble(n - 2) * np.sum(k @ l)) / (n * (n - 3))
 
 
-def hsic_of(configuration):
+def parts_of(configuration):
+    """the batches or the whole, and HSIC of one of them"""
     settings = dict(line.split("=") for line in configuration.split())
-    if settings["estimator"] == "minibatch":
-        batch = int(settings["batch"])
-        return lambda x, y: sum(hsic_1(x[i:i + batch], y[i:i + batch])
-                                for i in range(0, len(x), batch) if len(x[i:i + batch]) >= 4)
-    return hsic_biased if settings["estimator"] == "biased" else hsic_1
+    if settings["estimator"] != "minibatch":
+        return lambda x: [x], hsic_biased if settings["estimator"] == "biased" else hsic_1, settings
+    batch = int(settings["batch"])
+    return (lambda x: [x[i:i + batch] for i in range(0, len(x), batch) if len(x[i:i + batch]) >= 4],
+            hsic_1, settings)
+
+
+def standard_error(xy, xx, yy):
+    """of sum(xy) / sqrt(sum(xx) sum(yy)) by its gradient and the covariance of the batches"""
+    k = len(xy)
+    covariance = k * np.cov(np.array([xy, xx, yy], dtype=float))
+    a, b, c = xy.sum(), xx.sum(), yy.sum()
+    root = np.sqrt(b * c)
+    gradient = np.array([1 / root, -a / (2 * b * root), -a / (2 * c * root)], dtype=float)
+    return np.sqrt(gradient @ covariance @ gradient)
 
 
 def check_cka(folder, path):
     with h5py.File(path) as file:
         names = [name.decode() for name in file["models"]]
         found = file["similarity"][:]
-        hsic = hsic_of(file.attrs["configuration"])
+        errors = file["standard_error"][:] if "standard_error" in file else None
+        split, hsic, settings = parts_of(file.attrs["configuration"])
     assert names == sorted(names)
     order = (folder / f"{names[0]}.txt").read_text().split()
-    models = [load(folder, name, order) for name in names]
-    sums = np.array([[hsic(x, y) for y in models] for x in models])
-    own = np.sqrt(np.diag(sums))
-    worst = np.abs(found - (sums / own[:, None] / own[None, :]).astype(float)).max()
-    assert worst < 1e-12, f"{path}: off by {worst}"
+    models = [split(load(folder, name, order)) for name in names]
+    parts = np.array([[[hsic(p, q) for p, q in zip(x, y)] for y in models] for x in models])
+    own = np.sqrt(parts.sum(-1).diagonal())
+    worst = np.abs(found - (parts.sum(-1) / own[:, None] / own[None, :]).astype(float)).max()
+    tolerance = 1e-12 if settings["precision"] == "float64" else 1e-6
+    assert worst < tolerance, f"{path}: off by {worst}"
+    assert (errors is not None) == (settings["estimator"] == "minibatch"), f"{path}: errors"
+    for i in range(len(names) if errors is not None else 0):
+        for j in range(i):
+            expected = standard_error(parts[i, j], parts[i, i], parts[j, j])
+            assert abs(errors[i, j] - expected) < 10 * tolerance, f"{path}: error of {i}, {j}"
+            assert errors[i, j] == errors[j, i] > 0 == errors[i, i]
 
 
 def check_clusters(cka_path, path):

@@ -272,7 +272,7 @@ static void a_copy_has_similarity_one(void **state)
 static void ranks_agree_to_the_last_bit(void **state)
 {
     (void)state;
-    enum { n = 2300 };
+    enum { n = 1100 };
     matrix_t m[3] = {matrix(n, 9), matrix(n, 30), matrix(n, 17)};
     mdl_rows_t rows[3];
     rows_of(m, 3, rows);
