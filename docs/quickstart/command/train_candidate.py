@@ -88,7 +88,9 @@ class Llama:
         v = project("v_proj", self.kv_heads)
         groups = self.heads // self.kv_heads
         k, v = (t.repeat_interleave(groups, dim=1) for t in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        scores = q @ k.transpose(2, 3) / self.head_dim ** 0.5
+        future = torch.ones(length, length, dtype=torch.bool).triu(1)
+        y = scores.masked_fill(future, float("-inf")).softmax(-1) @ v
         y = y.transpose(1, 2).reshape(batch, length, -1)
         return y @ self.weights[f"{prefix}.o_proj.weight"].T
 
