@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No similarity is known better. */
+#define ROUNDING 1e-15
+
 typedef struct {
     const mdl_settled_cut_t *cut;
     int n;
@@ -129,7 +132,7 @@ static void decide(test_t *test, double offset, int first, int second, int rival
         squares += sum * sum;
     }
     memset(test->weight, 0, (size_t)test->n_pair * sizeof *test->weight);
-    double error = sqrt(squares * n / (n - 1));
+    double error = fmax(sqrt(squares * n / (n - 1)), ROUNDING);
     double tail = margin == 0 ? 0.5 : mdl_settled_tail(fabs(margin) / error, test->n_unit - 1);
     mdl_settled_t *out = test->out;
     if (out->first < 0 || tail > out->tail)
