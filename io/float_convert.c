@@ -100,6 +100,15 @@ static float narrow_to_odd(double value)
             out[i] = (expression);                                                                 \
     } while (0)
 
+/* Compiled for AVX2 too where that is known at the start of the program. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
+    !defined(__SANITIZE_ADDRESS__)
+#define FOR_AVX2_TOO __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_AVX2_TOO
+#endif
+
+FOR_AVX2_TOO
 static void from_half(const void *source, mdl_encoding_t to, void *target, size_t n)
 {
     if (to == MDL_BFLOAT16)
@@ -110,6 +119,7 @@ static void from_half(const void *source, mdl_encoding_t to, void *target, size_
         CONVERT_LOOP(uint16_t, double, widen_half(in[i]));
 }
 
+FOR_AVX2_TOO
 static void from_bfloat(const void *source, mdl_encoding_t to, void *target, size_t n)
 {
     if (to == MDL_FLOAT16)
