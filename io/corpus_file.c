@@ -1,6 +1,7 @@
 #include "io/corpus_file.h"
 
 #include "core/text.h"
+#include "io/crash_guard.h"
 #include "io/h5.h"
 
 #include <stdlib.h>
@@ -206,9 +207,23 @@ done:
     return rc;
 }
 
-int mdl_corpus_read(const char *path, mdl_corpus_t **corpus, mdl_error_t *err)
+/* Reads everything that HDF5 holds; a corpus is written by h5py and has no guard of ours. */
+static int read_guarded(mdl_corpus_t *corpus, mdl_error_t *err)
 {
     hid_t file = -1;
+    mdl_crash_guard_begin(corpus->path);
+    int rc = mdl_h5_open(corpus->path, ADVICE, &file, err);
+    if (rc == MDL_OK)
+        rc = read_attributes(file, corpus, err);
+    if (rc == MDL_OK)
+        rc = read_datasets(file, corpus, err);
+    mdl_h5_close(file);
+    mdl_crash_guard_end();
+    return rc;
+}
+
+int mdl_corpus_read(const char *path, mdl_corpus_t **corpus, mdl_error_t *err)
+{
     mdl_corpus_t *made = NULL;
     int rc;
     MDL_TRY(mdl_alloc(&made, 1, sizeof *made, "corpus", err));
@@ -217,9 +232,7 @@ int mdl_corpus_read(const char *path, mdl_corpus_t **corpus, mdl_error_t *err)
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path);
         goto done;
     }
-    MDL_TRY(mdl_h5_open(path, ADVICE, &file, err));
-    MDL_TRY(read_attributes(file, made, err));
-    MDL_TRY(read_datasets(file, made, err));
+    MDL_TRY(read_guarded(made, err));
     MDL_TRY(check_samples(made, err));
     MDL_TRY(check_vocabulary(made, err));
     MDL_TRY(split_samples(made, err));
@@ -227,7 +240,6 @@ int mdl_corpus_read(const char *path, mdl_corpus_t **corpus, mdl_error_t *err)
     *corpus = made;
     made = NULL;
 done:
-    mdl_h5_close(file);
     mdl_corpus_free(made);
     return rc;
 }
