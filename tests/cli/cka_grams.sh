@@ -1,0 +1,79 @@
+#!/bin/bash
+# The Gram cache: the same numbers with and without, a model joins when the other archives are gone,
+# stale and damaged files are made again or refused.
+set -euo pipefail
+# shellcheck source=cka_fixture.sh
+source "$MORDAL_SOURCE_DIR/tests/cli/cka_fixture.sh"
+import_zoo ve dinov2s svtrv2 tesseranet ppocrdet mobilenetv2
+old=(ve/dinov2s.h5 ve/svtrv2.h5 ve/ppocrdet.h5 ve/mobilenetv2.h5)
+
+echo "-- the same file without a cache, while it is made, and from it, on any number of ranks"
+expect 0 "similarity from" mordal-cka -o plain.h5 ve/*.h5
+for ranks in 1 2 3 4 7; do
+    expect 0 "Gram matrices of 4 models are kept" \
+        mpiexec -n $ranks mordal-cka --force --gram-cache grams-$ranks -o old.h5 "${old[@]}"
+    expect 0 "similarity from" \
+        mpiexec -n $ranks mordal-cka --force --gram-cache grams-$ranks -o old-again.h5 "${old[@]}"
+    if grep -q kept out.txt; then fail "they were made again"; fi
+    same old.h5 old-again.h5
+    for model in dinov2s svtrv2 ppocrdet mobilenetv2; do
+        same grams-1/$model.h5 grams-$ranks/$model.h5
+    done
+done
+
+echo "-- a model joins after the archives of the others went"
+mkdir gone && mv "${old[@]}" gone/
+expect 66 "not there" mordal-cka -o joined.h5 "${old[@]}" ve/tesseranet.h5
+expect 0 "2 models" mordal-cka --dry-run --gram-cache grams-1 -o x.h5 ve/dinov2s.h5 ve/svtrv2.h5
+expect 0 "Gram matrices of 1 model are kept" \
+    mpiexec -n 2 mordal-cka --gram-cache grams-1 -o joined.h5 "${old[@]}" ve/tesseranet.h5
+expect 0 "similarity from" mordal-cka -o given.h5 grams-1/*.h5
+if command -v h5diff >/dev/null; then
+    for file in joined.h5 given.h5; do
+        h5diff plain.h5 $file /similarity || fail "$file differs"
+        h5diff plain.h5 $file /standard_error || fail "$file differs"
+    done
+fi
+
+echo "-- what doesn't serve is refused without the archive, and made again with it"
+expect 65 "they are of 24 batches of 64 rows, not 48 of 32" \
+    mordal-cka --batch 32 --gram-cache grams-1 -o x.h5 "${old[@]}"
+expect 65 "they are in float32, not float64" \
+    mordal-cka --precision float64 --gram-cache grams-1 -o x.h5 "${old[@]}"
+expect 64 "serve the estimator minibatch with the kernel linear" \
+    mordal-cka --estimator unbiased --gram-cache grams-2 -o x.h5 ve/dinov2s.h5 ve/tesseranet.h5
+expect 0 "Gram matrices of svtrv2 are made again: they are of 24 batches of 64 rows" \
+    mordal-cka --batch 32 --gram-cache grams-2 -o x.h5 gone/svtrv2.h5 ve/tesseranet.h5
+rm x.h5
+tail -n +2 "$MORDAL_SOURCE_DIR/docs/quickstart/zoo/vision/sample_ids.txt" >ids.txt
+head -1 "$MORDAL_SOURCE_DIR/docs/quickstart/zoo/vision/sample_ids.txt" >>ids.txt
+zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo/vision
+mordal-archive import --side vision --rows ids.txt -o turned dinov2s="$zoo/dinov2s.npy" \
+    tesseranet="$zoo/tesseranet.npy" 2>import.txt
+expect 0 "they are of other samples, or of the same in another order" \
+    mordal-cka --gram-cache grams-3 -o x.h5 turned/*.h5
+mordal-archive import --side vision --rows ids.txt -o other dinov2s="$zoo/svtrv2.npy" 2>import.txt
+expect 0 "the archive has changed since" \
+    mordal-cka --gram-cache grams-3 -o x.h5 other/dinov2s.h5 turned/tesseranet.h5
+rm x.h5
+
+echo "-- damage"
+size=$(stat -c %s grams-4/svtrv2.h5)
+printf '\125\252' | dd of=grams-4/svtrv2.h5 bs=1 seek=$((size / 2)) conv=notrunc status=none
+expect 65 "svtrv2.h5: batch" \
+    mpiexec -n 2 mordal-cka --gram-cache grams-4 -o x.h5 ve/dinov2s.h5 ve/svtrv2.h5
+head -c $((size / 2)) grams-7/svtrv2.h5 >grams-4/svtrv2.h5
+expect 65 "damaged or cut short" \
+    mordal-cka --gram-cache grams-4 -o x.h5 ve/svtrv2.h5 ve/dinov2s.h5
+expect 0 "Gram matrices of svtrv2 are made again" \
+    mordal-cka --gram-cache grams-4 -o x.h5 gone/svtrv2.h5 ve/dinov2s.h5
+rm x.h5
+
+echo "-- stopping early keeps what is whole, and mistakes keep nothing"
+expect 0 "not all batches were read" \
+    mordal-cka --stop clusters --batch 16 --gram-cache early -o early.h5 gone/*.h5
+if compgen -G 'early/*' >/dev/null; then fail "a part of the batches was kept"; fi
+expect 64 "serve the estimator minibatch with the kernel linear" \
+    mordal-cka --kernel rbf --gram-cache wrong -o x.h5 gone/*.h5
+expect 74 "nowhere" mordal-cka --gram-cache /proc/nowhere -o x.h5 gone/*.h5
+[ ! -e x.h5 ] || fail "a mistake left a file"
