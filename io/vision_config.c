@@ -3,6 +3,7 @@
 #include "io/json_file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_CONFIG_BYTE ((size_t)16 * 1024 * 1024)
@@ -52,10 +53,20 @@ static int refuse(const reader_t *reader, const char *key, const char *value, co
                     reader->path, key, value, known);
 }
 
+/* The model_type of root. timm's own files name an architecture in its place. */
+static const char *type_of(const json_t *root)
+{
+    const json_t *type = json_object_get(root, "model_type");
+    const char *architecture = json_string_value(json_object_get(root, "architecture"));
+    if (type == NULL && architecture != NULL && strncmp(architecture, "eva02_", 6) == 0)
+        return "eva02";
+    return json_string_value(type);
+}
+
 /* The family of root, which is moved to its vision_config for a pair; NULL: none. */
 static const family_t *find_family(const json_t **root)
 {
-    const char *type = json_string_value(json_object_get(*root, "model_type"));
+    const char *type = type_of(*root);
     for (int i = 0; type != NULL && i < N_PAIR; i++) {
         if (strcmp(type, pairs[i].model_type) != 0)
             continue;
@@ -258,7 +269,52 @@ done:
     return rc;
 }
 
-static int read_eva02(const reader_t *reader, mdl_vision_config_t *config)
+/* The grid that positions are scaled to; the image's own where none is given. */
+static int read_rope_grid(const reader_t *reader, mdl_vision_config_t *config)
+{
+    int64_t n_grid = config->image_size / config->patch_size;
+    const json_t *grid = json_object_get(reader->root, "ref_feat_shape");
+    int64_t usual = grid == NULL || json_is_null(grid) ? n_grid : 0;
+    int rc = size_value(reader, "ref_feat_shape", json_array_get(grid, 0), usual, 1 << 14,
+                        &config->rope_height);
+    if (rc == MDL_OK)
+        rc = size_value(reader, "ref_feat_shape", json_array_get(grid, 1), usual, 1 << 14,
+                        &config->rope_width);
+    return rc;
+}
+
+/* The EVA-02-CLIP models of timm by the name of their architecture. */
+static int read_eva02_architecture(const reader_t *reader, const char *name,
+                                   mdl_vision_config_t *config)
+{
+    static const struct {
+        const char *name;
+        int64_t image_size, patch_size, n_feat, n_layer, n_head;
+    } known[] = {{"eva02_base_patch16_clip_224", 224, 16, 768, 12, 12},
+                 {"eva02_large_patch14_clip_224", 224, 14, 1024, 24, 16},
+                 {"eva02_large_patch14_clip_336", 336, 14, 1024, 24, 16}};
+    static const only_t only[] = {{"model_args", "{}", 0}, {"global_pool", "\"token\"", 0}};
+    enum { N_KNOWN = sizeof known / sizeof known[0] };
+    int i = 0;
+    while (i < N_KNOWN && strcmp(name, known[i].name) != 0)
+        i++;
+    if (i == N_KNOWN)
+        return refuse(reader, "architecture", name,
+                      "eva02_base_patch16_clip_224, eva02_large_patch14_clip_224 and "
+                      "eva02_large_patch14_clip_336; give another one's arguments by their keys");
+    config->image_size = known[i].image_size;
+    config->patch_size = known[i].patch_size;
+    config->n_feat = known[i].n_feat;
+    config->n_layer = known[i].n_layer;
+    config->n_head = known[i].n_head;
+    config->n_mlp_feat = config->n_feat * 8 / 3;
+    config->gated_mlp = config->mlp_norm = config->attention_norm = 1;
+    config->rope_height = config->rope_width = 16;
+    return check_only(reader, only, sizeof only / sizeof only[0]);
+}
+
+/* timm's arguments as keys. */
+static int read_eva02_arguments(const reader_t *reader, mdl_vision_config_t *config)
 {
     static const only_t only[] = {{"qkv_fused", "false", 1},
                                   {"use_rot_pos_emb", "true", 1},
@@ -303,19 +359,21 @@ static int read_eva02(const reader_t *reader, mdl_vision_config_t *config)
                          "%s: the head width %lld is no multiple of 4, which rotary positions in "
                          "two dimensions need",
                          reader->path, (long long)(config->n_feat / config->n_head)));
-    int64_t n_grid = config->image_size / config->patch_size;
-    const json_t *grid = json_object_get(reader->root, "ref_feat_shape");
-    int64_t usual = grid == NULL || json_is_null(grid) ? n_grid : 0;
-    MDL_TRY(size_value(reader, "ref_feat_shape", json_array_get(grid, 0), usual, 1 << 14,
-                       &config->rope_height));
-    MDL_TRY(size_value(reader, "ref_feat_shape", json_array_get(grid, 1), usual, 1 << 14,
-                       &config->rope_width));
+    MDL_TRY(read_rope_grid(reader, config));
+done:
+    return rc;
+}
+
+static int read_eva02(const reader_t *reader, mdl_vision_config_t *config)
+{
+    const char *architecture = json_string_value(json_object_get(reader->root, "architecture"));
     config->activation = MDL_GELU;
     config->norm_eps = 1e-6;
     config->qkv_bias = 1;
     config->last_norm = 1;
-done:
-    return rc;
+    if (architecture != NULL && json_object_get(reader->root, "embed_dim") == NULL)
+        return read_eva02_architecture(reader, architecture, config);
+    return read_eva02_arguments(reader, config);
 }
 
 static int read_convnext(const reader_t *reader, const family_t *family,
@@ -359,10 +417,11 @@ int mdl_vision_config_read(const char *path, mdl_vision_config_t *config, mdl_er
         return rc;
     reader_t reader = {path, root, err};
     const family_t *family = find_family(&reader.root);
-    const char *type = json_string_value(json_object_get(reader.root, "model_type"));
+    const char *type = type_of(reader.root);
     if (family == NULL)
         MDL_TRY(refuse(&reader, "model_type", type != NULL ? type : "(none)", KNOWN_TYPES));
     config->family = family->family;
+    snprintf(config->model_type, sizeof config->model_type, "%s", family->model_type);
     if (family->family == MDL_VISION_DINOV2)
         rc = read_dinov2(&reader, family, config);
     else if (family->family == MDL_VISION_INTERNVIT)

@@ -21,6 +21,7 @@ typedef enum {
 typedef enum { MDL_GELU, MDL_GELU_TANH, MDL_GELU_QUICK } mdl_vision_activation_t;
 
 typedef struct {
+    char model_type[32]; /* as the file calls the family */
     mdl_vision_family_t family;
     int64_t image_size; /* the side of the square images that it was trained on, in pixels */
     int64_t patch_size; /* the side of a patch, in pixels */
