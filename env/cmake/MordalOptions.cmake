@@ -5,6 +5,9 @@ endif()
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
+# For the shared library, which shows its public interface alone.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
 
 add_library(mordal_flags INTERFACE)
 target_compile_definitions(mordal_flags INTERFACE _POSIX_C_SOURCE=200809L)

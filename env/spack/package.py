@@ -9,6 +9,7 @@ class Mordal(CMakePackage):
 
     version("main", branch="main")
 
+    variant("scalapack", default=True, description="Build the measures beside CKA")
     variant("docs", default=True, description="Build the man pages")
 
     depends_on("c", type="build")
@@ -19,8 +20,10 @@ class Mordal(CMakePackage):
     depends_on("mpi")
     depends_on("hdf5@1.10.8:+mpi")
     depends_on("openblas")
+    depends_on("netlib-scalapack", when="+scalapack")
     depends_on("libyaml")
     depends_on("jansson")
+    depends_on("cminpack")
     depends_on("xxhash")
     depends_on("random123", type="build")
 
@@ -30,4 +33,5 @@ class Mordal(CMakePackage):
         return [
             self.define("MORDAL_ENABLE_TESTS", False),
             self.define_from_variant("MORDAL_ENABLE_DOCS", "docs"),
+            self.define_from_variant("MORDAL_ENABLE_SCALAPACK", "scalapack"),
         ]
