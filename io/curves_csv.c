@@ -1,17 +1,16 @@
 #include "io/curves_csv.h"
 
-#include "core/log.h"
 #include "core/text.h"
+#include "io/csv.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { VE, LLM, RATIO, ERR, ERR_STDERR, LOSS, SECONDS, SEED, N_COLUMN };
-enum { MAX_LINE = 4096, MAX_FIELD = 64, MAX_ROW = 10000000 };
+enum { MAX_ROW = 10000000 };
 
 static const char *const column_names[N_COLUMN] = {"ve",         "llm",  "ratio",   "err",
                                                    "err_stderr", "loss", "seconds", "seed"};
@@ -22,145 +21,59 @@ typedef struct {
 } row_t;
 
 typedef struct {
-    const char *path;
-    FILE *file;
-    int64_t line;
-    char text[MAX_LINE];
+    mdl_csv_t csv;
     int at[N_COLUMN]; /* which field holds the column, -1 = none */
-    int n_field;
     row_t *rows;
     int64_t n_row, n_room;
 } reader_t;
-
-static int refuse(const reader_t *reader, mdl_error_t *err, const char *what, const char *value)
-{
-    return mdl_fail(err, MDL_E_INPUT, "%s, line %lld: %s '%.80s'", reader->path,
-                    (long long)reader->line, what, value);
-}
-
-/* Reads the next line that is neither empty nor a comment; *end is 1 after the last. */
-static int next_line(reader_t *reader, int *end, mdl_error_t *err)
-{
-    *end = 0;
-    while (fgets(reader->text, sizeof reader->text, reader->file) != NULL) {
-        reader->line++;
-        size_t length = strlen(reader->text);
-        if (length == 0 || (reader->text[length - 1] != '\n' && !feof(reader->file)))
-            return mdl_fail(err, MDL_E_INPUT,
-                            "%s, line %lld: longer than %d characters or not text; is this a CSV?",
-                            reader->path, (long long)reader->line, MAX_LINE - 2);
-        reader->text[strcspn(reader->text, "\r\n")] = '\0';
-        if (reader->line == 1 && memcmp(reader->text, "\xef\xbb\xbf", 3) == 0)
-            memmove(reader->text, reader->text + 3, length - 2);
-        if (reader->text[0] != '\0' && reader->text[0] != '#')
-            return MDL_OK;
-    }
-    *end = 1;
-    if (ferror(reader->file))
-        return mdl_fail(err, MDL_E_IO, "%s: cannot be read: %s", reader->path, strerror(errno));
-    return MDL_OK;
-}
-
-/* Cuts the line into fields without the blanks around them. */
-static int split(reader_t *reader, char *fields[MAX_FIELD], int *n_field, mdl_error_t *err)
-{
-    *n_field = 0;
-    if (strchr(reader->text, '"') != NULL)
-        return refuse(reader, err, "quoted fields aren't read; write plain ones:", reader->text);
-    for (char *field = reader->text; field != NULL;) {
-        if (*n_field == MAX_FIELD)
-            return refuse(reader, err, "too many fields:", reader->text);
-        char *comma = strchr(field, ',');
-        if (comma != NULL)
-            *comma = '\0';
-        field += strspn(field, " \t");
-        for (size_t n = strlen(field); n > 0 && isspace((unsigned char)field[n - 1]); n--)
-            field[n - 1] = '\0';
-        fields[(*n_field)++] = field;
-        field = comma == NULL ? NULL : comma + 1;
-    }
-    return MDL_OK;
-}
-
-static int read_header(reader_t *reader, mdl_error_t *err)
-{
-    char *fields[MAX_FIELD];
-    int end, rc;
-    for (int column = 0; column < N_COLUMN; column++)
-        reader->at[column] = -1;
-    MDL_TRY(next_line(reader, &end, err));
-    if (end)
-        return mdl_fail(err, MDL_E_INPUT, "%s: is empty; expected a header ve,llm,ratio,err",
-                        reader->path);
-    MDL_TRY(split(reader, fields, &reader->n_field, err));
-    for (int i = 0; i < reader->n_field; i++) {
-        int column = 0;
-        while (column < N_COLUMN && strcmp(fields[i], column_names[column]) != 0)
-            column++;
-        if (column == N_COLUMN)
-            mdl_log(MDL_LOG_INFO, "%s: column '%s' is passed over", reader->path, fields[i]);
-        else if (reader->at[column] >= 0)
-            return refuse(reader, err, "column is there twice:", fields[i]);
-        else
-            reader->at[column] = i;
-    }
-    for (int column = 0; column <= ERR; column++)
-        if (reader->at[column] < 0)
-            return refuse(reader, err, "the header has no column", column_names[column]);
-done:
-    return rc;
-}
 
 static int read_name(const reader_t *reader, const char *field, char name[64], mdl_error_t *err)
 {
     size_t length = strlen(field);
     if (length == 0 || length > 63)
-        return refuse(reader, err, "a model's name has 1 to 63 characters, not", field);
+        return mdl_csv_refuse(&reader->csv, err, "a model's name has 1 to 63 characters, not",
+                              field);
     for (size_t i = 0; i < length; i++)
         if (!isalnum((unsigned char)field[i]) && strchr("._-", field[i]) == NULL)
-            return refuse(reader, err, "a model's name is made of A-Z a-z 0-9 . _ -, not", field);
+            return mdl_csv_refuse(&reader->csv, err,
+                                  "a model's name is made of A-Z a-z 0-9 . _ -, not", field);
     memcpy(name, field, length + 1);
     return MDL_OK;
 }
 
 /* A number of [low, high]; an empty or absent field gives NaN unless the column is required. */
-static int read_number(const reader_t *reader, char **fields, int column, double low, double high,
-                       double *value, mdl_error_t *err)
+static int read_number(const reader_t *reader, int column, double low, double high, double *value,
+                       mdl_error_t *err)
 {
     char what[96];
     *value = NAN;
     if (reader->at[column] < 0)
         return MDL_OK;
-    const char *field = fields[reader->at[column]];
+    const char *field = reader->csv.fields[reader->at[column]];
     if (*field == '\0' && column > ERR)
         return MDL_OK;
     if (mdl_text_to_double(field, "", value, NULL) == MDL_OK && *value >= low && *value <= high)
         return MDL_OK;
     snprintf(what, sizeof what, "%s must be a number from %g to %g, not", column_names[column], low,
              high);
-    return refuse(reader, err, what, field);
+    return mdl_csv_refuse(&reader->csv, err, what, field);
 }
 
 static int read_row(reader_t *reader, row_t *row, mdl_error_t *err)
 {
-    char *fields[MAX_FIELD];
-    int n_field, rc;
+    int rc;
     mdl_curve_point_t *point = &row->point;
-    MDL_TRY(split(reader, fields, &n_field, err));
-    if (n_field != reader->n_field)
-        return mdl_fail(err, MDL_E_INPUT, "%s, line %lld: %d fields, the header has %d",
-                        reader->path, (long long)reader->line, n_field, reader->n_field);
-    MDL_TRY(read_name(reader, fields[reader->at[VE]], point->ve, err));
-    MDL_TRY(read_name(reader, fields[reader->at[LLM]], point->llm, err));
-    MDL_TRY(read_number(reader, fields, RATIO, 1e-9, 1, &point->ratio, err));
-    MDL_TRY(read_number(reader, fields, ERR, 0, 1, &point->error, err));
-    MDL_TRY(read_number(reader, fields, ERR_STDERR, 0, 1, &point->error_stderr, err));
-    MDL_TRY(read_number(reader, fields, LOSS, 0, 1e6, &point->loss, err));
-    MDL_TRY(read_number(reader, fields, SECONDS, 0, 1e12, &point->seconds, err));
-    point->line = reader->line;
+    MDL_TRY(read_name(reader, reader->csv.fields[reader->at[VE]], point->ve, err));
+    MDL_TRY(read_name(reader, reader->csv.fields[reader->at[LLM]], point->llm, err));
+    MDL_TRY(read_number(reader, RATIO, 1e-9, 1, &point->ratio, err));
+    MDL_TRY(read_number(reader, ERR, 0, 1, &point->error, err));
+    MDL_TRY(read_number(reader, ERR_STDERR, 0, 1, &point->error_stderr, err));
+    MDL_TRY(read_number(reader, LOSS, 0, 1e6, &point->loss, err));
+    MDL_TRY(read_number(reader, SECONDS, 0, 1e12, &point->seconds, err));
+    point->line = reader->csv.line;
     point->n_row = 1;
     snprintf(row->seed, sizeof row->seed, "%.63s",
-             reader->at[SEED] < 0 ? "" : fields[reader->at[SEED]]);
+             reader->at[SEED] < 0 ? "" : reader->csv.fields[reader->at[SEED]]);
 done:
     return rc;
 }
@@ -168,16 +81,17 @@ done:
 static int read_rows(reader_t *reader, mdl_error_t *err)
 {
     for (;;) {
-        int end, rc = next_line(reader, &end, err);
+        int end, rc = mdl_csv_next(&reader->csv, &end, err);
         if (rc != MDL_OK || end)
             return rc;
         if (reader->n_row == MAX_ROW)
-            return mdl_fail(err, MDL_E_INPUT, "%s: has more than %d rows", reader->path, MAX_ROW);
+            return mdl_fail(err, MDL_E_INPUT, "%s: has more than %d rows", reader->csv.path,
+                            MAX_ROW);
         if (reader->n_row == reader->n_room) {
             int64_t n_room = reader->n_room > 0 ? 2 * reader->n_room : 256;
             row_t *rows = realloc(reader->rows, (size_t)n_room * sizeof *rows);
             if (rows == NULL)
-                return mdl_fail(err, MDL_E_MEMORY, "out of memory: reading %s", reader->path);
+                return mdl_fail(err, MDL_E_MEMORY, "out of memory: reading %s", reader->csv.path);
             reader->rows = rows;
             reader->n_room = n_room;
         }
@@ -246,7 +160,7 @@ static int merge(reader_t *reader, mdl_curves_t *curves, mdl_error_t *err)
                 MDL_TRY(mdl_fail(err, MDL_E_INPUT,
                                  "%s: lines %lld and %lld are both for %s+%s at ratio %g; keep one "
                                  "of them, or tell repeated runs apart by a column seed",
-                                 reader->path, (long long)row[-1].point.line,
+                                 reader->csv.path, (long long)row[-1].point.line,
                                  (long long)row->point.line, row->point.ve, row->point.llm,
                                  row->point.ratio));
         }
@@ -259,19 +173,20 @@ done:
 int mdl_curves_read(const char *path, mdl_curves_t *curves, mdl_error_t *err)
 {
     int rc;
-    reader_t reader = {.path = path, .file = fopen(path, "r")};
+    reader_t reader = {.rows = NULL};
     *curves = (mdl_curves_t){0};
-    if (reader.file == NULL)
-        return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
-                        "%s: cannot be opened: %s; trainer.replay.curves of the study names it",
-                        path, strerror(errno));
-    MDL_TRY(read_header(&reader, err));
+    MDL_TRY(mdl_csv_open(&reader.csv, path, "trainer.replay.curves of the study names it",
+                         column_names, N_COLUMN, reader.at, err));
+    for (int column = 0; column <= ERR; column++)
+        if (reader.at[column] < 0)
+            MDL_TRY(
+                mdl_csv_refuse(&reader.csv, err, "the header has no column", column_names[column]));
     MDL_TRY(read_rows(&reader, err));
     if (reader.n_row == 0)
         MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: has a header but no rows", path));
     rc = merge(&reader, curves, err);
 done:
-    fclose(reader.file);
+    mdl_csv_close(&reader.csv);
     free(reader.rows);
     if (rc != MDL_OK)
         mdl_curves_free(curves);

@@ -68,7 +68,7 @@ static void set_interval(mdl_fit_t *fit, const sums_t *sums, double confidence)
     double residual = dof > 0 ? sums->squares / dof : NAN;
     double leverage =
         fit->n_point > 1 ? 1.0 / fit->n_point + sums->mean_x * sums->mean_x / sums->sxx : 1;
-    fit->low = fit->high = NAN;
+    fit->low = fit->high = fit->half_width = NAN;
     double half;
     if (sums->variance >= residual || (dof <= 0 && isfinite(sums->variance)))
         half = mdl_quantile_normal(q) * sqrt(sums->variance * leverage);
@@ -76,6 +76,7 @@ static void set_interval(mdl_fit_t *fit, const sums_t *sums, double confidence)
         half = mdl_quantile_t(q, dof) * sqrt(residual * leverage);
     else
         return;
+    fit->half_width = half;
     fit->low = fmin(1, fit->predicted * exp(-half));
     fit->high = fmin(1, fit->predicted * exp(half));
 }

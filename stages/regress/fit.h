@@ -10,6 +10,7 @@ typedef struct {
     double slope, intercept; /* log error = intercept + slope log ratio; NaN for one point */
     double residual;         /* mean squared residual */
     double predicted;        /* error at ratio 1: exp(intercept), or the one point's error */
+    double half_width;       /* of its interval, in log error; NaN when nothing is known of it */
     double low, high;        /* interval of it, within [0, 1]; NaN when nothing is known of it */
 } mdl_fit_t;
 

@@ -10,12 +10,13 @@ typedef enum {
     MDL_METHOD_LAST_VALUE,       /* the error at the largest ratio */
     MDL_METHOD_POWER_LAW,        /* error = floor + scale ratio^-slope */
     MDL_METHOD_CALIBRATED_SLOPE, /* last value and a share of the slope, found by back-testing */
-    MDL_METHOD_POOLED            /* the same with points and slopes shrunk over the pool */
+    MDL_METHOD_POOLED /* the same with the slope of the last octaves, shrunk by its noise */
 } mdl_method_t;
 
 /* The method of a name ("log-linear", "last-value", "power-law", "calibrated-slope", "pooled").
  * Returns MDL_E_INPUT with the names for another. Not collective. */
 int mdl_method_parse(const char *name, mdl_method_t *method, mdl_error_t *err);
+const char *mdl_method_name(mdl_method_t method);
 
 /* How a point came about. Never mixed in a fit or in a calibration. */
 typedef enum {

@@ -1,0 +1,112 @@
+#include "io/csv.h"
+
+#include "core/log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+int mdl_csv_refuse(const mdl_csv_t *csv, mdl_error_t *err, const char *what, const char *value)
+{
+    return mdl_fail(err, MDL_E_INPUT, "%s, line %lld: %s '%.80s'", csv->path, (long long)csv->line,
+                    what, value);
+}
+
+/* Reads the next line that is neither empty nor a comment. */
+static int next_line(mdl_csv_t *csv, int *end, mdl_error_t *err)
+{
+    *end = 0;
+    while (fgets(csv->text, sizeof csv->text, csv->file) != NULL) {
+        csv->line++;
+        size_t length = strlen(csv->text);
+        if (length == 0 || (csv->text[length - 1] != '\n' && !feof(csv->file)))
+            return mdl_fail(err, MDL_E_INPUT,
+                            "%s, line %lld: longer than %d characters or not text; is this a CSV?",
+                            csv->path, (long long)csv->line, MDL_CSV_MAX_LINE - 2);
+        csv->text[strcspn(csv->text, "\r\n")] = '\0';
+        if (csv->line == 1 && memcmp(csv->text, "\xef\xbb\xbf", 3) == 0)
+            memmove(csv->text, csv->text + 3, length - 2);
+        if (csv->text[0] != '\0' && csv->text[0] != '#')
+            return MDL_OK;
+    }
+    *end = 1;
+    if (ferror(csv->file))
+        return mdl_fail(err, MDL_E_IO, "%s: cannot be read: %s", csv->path, strerror(errno));
+    return MDL_OK;
+}
+
+static int split(mdl_csv_t *csv, mdl_error_t *err)
+{
+    csv->n_field = 0;
+    if (strchr(csv->text, '"') != NULL)
+        return mdl_csv_refuse(csv, err, "quoted fields aren't read; write plain ones:", csv->text);
+    for (char *field = csv->text; field != NULL;) {
+        if (csv->n_field == MDL_CSV_MAX_FIELD)
+            return mdl_csv_refuse(csv, err, "too many fields:", csv->text);
+        char *comma = strchr(field, ',');
+        if (comma != NULL)
+            *comma = '\0';
+        field += strspn(field, " \t");
+        for (size_t n = strlen(field); n > 0 && isspace((unsigned char)field[n - 1]); n--)
+            field[n - 1] = '\0';
+        csv->fields[csv->n_field++] = field;
+        field = comma == NULL ? NULL : comma + 1;
+    }
+    return MDL_OK;
+}
+
+int mdl_csv_next(mdl_csv_t *csv, int *end, mdl_error_t *err)
+{
+    int rc = next_line(csv, end, err);
+    if (rc != MDL_OK || *end)
+        return rc;
+    rc = split(csv, err);
+    if (rc == MDL_OK && csv->n_field != csv->n_header_field)
+        rc = mdl_fail(err, MDL_E_INPUT, "%s, line %lld: %d fields, the header has %d", csv->path,
+                      (long long)csv->line, csv->n_field, csv->n_header_field);
+    return rc;
+}
+
+static int read_header(mdl_csv_t *csv, const char *const *names, int n, int *at, mdl_error_t *err)
+{
+    int end, rc;
+    for (int column = 0; column < n; column++)
+        at[column] = -1;
+    MDL_TRY(next_line(csv, &end, err));
+    if (end)
+        return mdl_fail(err, MDL_E_INPUT, "%s: is empty; expected a header", csv->path);
+    MDL_TRY(split(csv, err));
+    csv->n_header_field = csv->n_field;
+    for (int i = 0; i < csv->n_field; i++) {
+        int column = 0;
+        while (column < n && strcmp(csv->fields[i], names[column]) != 0)
+            column++;
+        if (column == n)
+            mdl_log(MDL_LOG_INFO, "%s: column '%s' is passed over", csv->path, csv->fields[i]);
+        else if (at[column] >= 0)
+            return mdl_csv_refuse(csv, err, "column is there twice:", csv->fields[i]);
+        else
+            at[column] = i;
+    }
+done:
+    return rc;
+}
+
+int mdl_csv_open(mdl_csv_t *csv, const char *path, const char *advice, const char *const *names,
+                 int n, int *at, mdl_error_t *err)
+{
+    csv->path = path;
+    csv->line = 0;
+    csv->file = fopen(path, "r");
+    if (csv->file == NULL)
+        return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
+                        "%s: cannot be opened: %s; %s", path, strerror(errno), advice);
+    return read_header(csv, names, n, at, err);
+}
+
+void mdl_csv_close(mdl_csv_t *csv)
+{
+    if (csv->file != NULL)
+        fclose(csv->file);
+    csv->file = NULL;
+}
