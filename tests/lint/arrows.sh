@@ -13,8 +13,8 @@ for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
         grep -nE "#include \"$other/" "$file" && complain "$file includes stage $other"
     done
 done
-grep -nE '#include "(archive|cka|cluster|rung|regress|report|models|kernels)/' \
-    $(git ls-files 'io/*.[ch]' 'mpi/*.[ch]') && complain "io/ or mpi/ includes a stage"
-grep -lE '#include <hdf5.h>' $(git ls-files '*.c' '*.h') | grep -v '^io/' | grep -v '^tests/' &&
+git grep -nE '#include "(archive|cka|cluster|rung|regress|report|models|kernels)/' \
+    -- 'io/*.[ch]' 'mpi/*.[ch]' && complain "io/ or mpi/ includes a stage"
+git grep -lE '#include <hdf5.h>' -- '*.c' '*.h' ':!io/' ':!tests/' &&
     complain "hdf5.h included outside io/"
 exit $bad

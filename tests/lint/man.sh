@@ -12,11 +12,12 @@ for program in "$MORDAL_BUILD_DIR"/bin/mordal-*; do
     commands=('')
     [ "$name" = mordal-archive ] && commands=(import extract ls verify export)
     for command in "${commands[@]}"; do
-        for option in $("$program" $command --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' |
-            grep -oE -- '--[a-z-]+'); do
-            grep -q -- "$(printf '%s' "$option" | sed 's/-/\\\\\\?-/g')" "$page" ||
-                complain "$page doesn't name $option"
-        done
+        "$program" ${command:+"$command"} --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+' |
+            grep -oE -- '--[a-z-]+' >options.txt
+        while read -r option; do
+            # scdoc escapes dashes: \-\-option
+            sed 's/\\-/-/g' "$page" | grep -q -- "$option" || complain "$page doesn't name $option"
+        done <options.txt
     done
 done
 exit $bad
