@@ -74,7 +74,7 @@ static int read_shape(mdl_archive_t *archive, mdl_error_t *err)
     return MDL_OK;
 }
 
-static int read_digests(mdl_archive_t *archive, mdl_error_t *err)
+static int find_digests(mdl_archive_t *archive, mdl_error_t *err)
 {
     int64_t dims[MDL_H5_MAX_RANK];
     int n_dim;
@@ -83,14 +83,13 @@ static int read_digests(mdl_archive_t *archive, mdl_error_t *err)
         return rc;
     if (n_dim != 1 || dims[0] != archive->n_sample)
         return damaged(archive, "/row_digest has not one number for each row", err);
-    rc = mdl_alloc(&archive->row_digests, (size_t)dims[0], sizeof *archive->row_digests,
-                   "row digests", err);
-    if (rc != MDL_OK)
-        return rc;
     hid_t dataset = H5Dopen2(archive->file, "row_digest", H5P_DEFAULT);
-    if (H5Dread(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, archive->row_digests) <
-        0)
-        rc = mdl_h5_fail(archive->file, "/row_digest cannot be read", MDL_E_INPUT, err);
+    hid_t stored = H5Dget_type(dataset);
+    haddr_t start = H5Dget_offset(dataset);
+    archive->digest_start = (int64_t)start;
+    if (H5Tequal(stored, H5T_STD_U64LE) <= 0 || start == HADDR_UNDEF)
+        rc = damaged(archive, "/row_digest is not contiguous uint64", err);
+    H5Tclose(stored);
     H5Dclose(dataset);
     return rc;
 }
@@ -129,7 +128,7 @@ int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err
     MDL_TRY(read_shape(made, err));
     MDL_TRY(read_encoding(made, err));
     MDL_TRY(read_ids(made, err));
-    MDL_TRY(read_digests(made, err));
+    MDL_TRY(find_digests(made, err));
     made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (made->descriptor < 0)
         MDL_TRY(mdl_fail(err, MDL_E_IO, "%s: opening failed: %s", path, strerror(errno)));
@@ -153,7 +152,6 @@ void mdl_archive_close(mdl_archive_t *archive)
     free(archive->side);
     free(archive->label);
     free(archive->sample_ids);
-    free(archive->row_digests);
     free(archive);
 }
 
@@ -162,12 +160,15 @@ int64_t mdl_archive_row_size(const mdl_archive_t *archive)
     return (archive->n_token > 0 ? archive->n_token : 1) * archive->n_feat;
 }
 
+/* digests: [n_row] as stored, little-endian. */
 static int check_rows(const mdl_archive_t *archive, int64_t first, int64_t n_row, const void *bytes,
-                      size_t n_row_byte, mdl_error_t *err)
+                      size_t n_row_byte, const unsigned char *digests, mdl_error_t *err)
 {
     for (int64_t i = 0; i < n_row; i++) {
-        if (mdl_digest_row((const char *)bytes + (size_t)i * n_row_byte, n_row_byte) !=
-            archive->row_digests[first + i])
+        uint64_t expected = 0;
+        for (int b = 7; b >= 0; b--)
+            expected = expected << 8 | digests[8 * i + b];
+        if (mdl_digest_row((const char *)bytes + (size_t)i * n_row_byte, n_row_byte) != expected)
             return mdl_fail(err, MDL_E_INPUT,
                             "%s: row %" PRId64 " (sample '%s') does not match its digest: the "
                             "file is damaged; remove it and make it again with mordal-archive",
@@ -189,14 +190,12 @@ static int check_finite(const mdl_archive_t *archive, int64_t first, int64_t n_r
                     bad % n_value, mdl_encoding_name(encoding));
 }
 
-/* Reads whole rows, in their stored encoding. */
-static int read_stored(const mdl_archive_t *archive, int64_t first, int64_t n_row,
-                       size_t n_row_byte, void *bytes, mdl_error_t *err)
+static int read_bytes(const mdl_archive_t *archive, int64_t start, size_t n_byte, void *bytes,
+                      mdl_error_t *err)
 {
-    size_t n_byte = (size_t)n_row * n_row_byte, done = 0;
-    while (done < n_byte) {
-        off_t at = (off_t)archive->data_start + (off_t)((size_t)first * n_row_byte + done);
-        ssize_t n = pread(archive->descriptor, (char *)bytes + done, n_byte - done, at);
+    for (size_t done = 0; done < n_byte;) {
+        ssize_t n = pread(archive->descriptor, (char *)bytes + done, n_byte - done,
+                          (off_t)start + (off_t)done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -221,20 +220,26 @@ int mdl_archive_read_rows(const mdl_archive_t *archive, int64_t first, int64_t n
     int64_t n_piece = n_stored < PIECE_BYTES ? (int64_t)(PIECE_BYTES / n_stored) : 1;
     int converts = archive->encoding != encoding;
     char *buffer = NULL;
-    int rc = MDL_OK;
+    unsigned char *digests = NULL;
+    int rc;
+    MDL_TRY(
+        mdl_alloc(&digests, (size_t)(n_piece < n_row ? n_piece : n_row), 8, "row digests", err));
     if (converts)
         MDL_TRY(mdl_alloc(&buffer, (size_t)n_piece, n_stored, "rows of an archive", err));
     for (int64_t row = first; row < first + n_row; row += n_piece) {
         int64_t n = first + n_row - row < n_piece ? first + n_row - row : n_piece;
         char *target = (char *)out + (size_t)(row - first) * n_out;
         char *bytes = converts ? buffer : target;
-        MDL_TRY(read_stored(archive, row, n, n_stored, bytes, err));
-        MDL_TRY(check_rows(archive, row, n, bytes, n_stored, err));
+        MDL_TRY(read_bytes(archive, archive->digest_start + 8 * row, 8 * (size_t)n, digests, err));
+        MDL_TRY(read_bytes(archive, archive->data_start + row * (int64_t)n_stored,
+                           (size_t)n * n_stored, bytes, err));
+        MDL_TRY(check_rows(archive, row, n, bytes, n_stored, digests, err));
         if (converts)
             mdl_float_convert(archive->encoding, bytes, encoding, target, (size_t)(n * n_value));
     }
 done:
     free(buffer);
+    free(digests);
     return rc;
 }
 

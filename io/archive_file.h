@@ -50,10 +50,10 @@ typedef struct {
     mdl_encoding_t encoding;
     int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
     char **sample_ids;                 /* n_sample */
-    uint64_t *row_digests;             /* n_sample */
     char content_digest[MDL_DIGEST_SIZE];
-    int descriptor;     /* of the same file, for pread */
-    int64_t data_start; /* where the bytes of /activation begin */
+    int descriptor;       /* of the same file, for pread */
+    int64_t data_start;   /* where the bytes of /activation begin */
+    int64_t digest_start; /* and those of /row_digest */
 } mdl_archive_t;
 
 /* Opens an archive for reading, checking schema, shapes, ids (unique, not empty) and the digest of

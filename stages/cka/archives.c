@@ -11,11 +11,17 @@ enum { TOKEN_BUFFER_VALUES = 1 << 22 };
 
 struct mdl_cka_source {
     mdl_archive_t *archive;
-    int64_t *rows;    /* [n_sample] row in the archive of each row that is compared */
+    int shares_ids;   /* its ids are those of another source, which has them */
+    int64_t *rows;    /* [n_sample] row in the archive of each that is compared; NULL: the same */
     double *tokens;   /* [n_buffer, n_token, n_feat], NULL without tokens */
     double *sum;      /* [n_feat] over the tokens of a row */
     int64_t n_buffer; /* rows that fit into tokens */
 };
+
+static int64_t row_of(const mdl_cka_source_t *source, int64_t row)
+{
+    return source->rows != NULL ? source->rows[row] : row;
+}
 
 static void mean_over_tokens(const double *tokens, int64_t n_row, int64_t n_token, int64_t n_feat,
                              double *sum, mdl_encoding_t encoding, char *out)
@@ -51,16 +57,17 @@ static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_e
                         "%s holds Gram matrices of model %s and no activations; give its archive",
                         archive->path, archive->model);
     for (int64_t i = 0; rc == MDL_OK && i < n_row; i += n_run) {
-        const int64_t *at = source->rows + first + i;
+        int64_t at = row_of(source, first + i);
         char *into = (char *)out + (size_t)i * n_out;
-        for (n_run = 1; i + n_run < n_row && at[n_run] == at[n_run - 1] + 1; n_run++)
+        for (n_run = 1; i + n_run < n_row && row_of(source, first + i + n_run) == at + n_run;
+             n_run++)
             if (source->tokens != NULL && n_run == source->n_buffer)
                 break;
         if (source->tokens == NULL) {
-            rc = mdl_archive_read_rows(archive, at[0], n_run, encoding, into, err);
+            rc = mdl_archive_read_rows(archive, at, n_run, encoding, into, err);
             continue;
         }
-        rc = mdl_archive_read_rows(archive, at[0], n_run, MDL_FLOAT64, source->tokens, err);
+        rc = mdl_archive_read_rows(archive, at, n_run, MDL_FLOAT64, source->tokens, err);
         if (rc == MDL_OK)
             mean_over_tokens(source->tokens, n_run, archive->n_token, rows->n_feat, source->sum,
                              encoding, into);
@@ -109,6 +116,21 @@ static int open_either(const char *path, mdl_archive_t **archive, mdl_error_t *e
     return rc;
 }
 
+/* Ids that are those of the first file are kept once: they may be many. */
+static void share_ids(const mdl_archive_t *first, mdl_cka_source_t *source)
+{
+    mdl_archive_t *archive = source->archive;
+    int64_t same = 0;
+    while (archive->n_sample == first->n_sample && same < first->n_sample &&
+           strcmp(archive->sample_ids[same], first->sample_ids[same]) == 0)
+        same++;
+    if (same < first->n_sample)
+        return;
+    free(archive->sample_ids);
+    archive->sample_ids = first->sample_ids;
+    source->shares_ids = 1;
+}
+
 static int open_all(mdl_cka_archives_t *archives, const char *const *paths, mdl_error_t *err)
 {
     int n = archives->n_model;
@@ -116,6 +138,8 @@ static int open_all(mdl_cka_archives_t *archives, const char *const *paths, mdl_
         int rc = open_either(paths[a], &archives->sources[a].archive, err);
         if (rc != MDL_OK)
             return rc;
+        if (a > 0)
+            share_ids(archives->sources[0].archive, &archives->sources[a]);
     }
     qsort(archives->sources, (size_t)n, sizeof *archives->sources, by_model);
     for (int a = 1; a < n; a++) {
@@ -207,8 +231,11 @@ static int prepare(mdl_cka_archives_t *archives, int model, int common, mdl_erro
     archives->paths[model] = archive->path;
     archives->models[model] = (mdl_rows_t){archive->model, archive->n_feat, read_rows, source};
     int rc;
-    MDL_TRY(mdl_alloc(&source->rows, (size_t)archives->n_sample, sizeof *source->rows,
-                      "matched rows", err));
+    const mdl_archive_t *leader = archives->sources[archives->leader].archive;
+    int same = archive->sample_ids == leader->sample_ids && !common;
+    if (!same)
+        MDL_TRY(mdl_alloc(&source->rows, (size_t)archives->n_sample, sizeof *source->rows,
+                          "matched rows", err));
     if (archive->n_token > 0) {
         int64_t row = mdl_archive_row_size(archive);
         source->n_buffer = row < TOKEN_BUFFER_VALUES ? TOKEN_BUFFER_VALUES / row : 1;
@@ -216,7 +243,7 @@ static int prepare(mdl_cka_archives_t *archives, int model, int common, mdl_erro
                           "rows of token activations", err));
         MDL_TRY(mdl_alloc(&source->sum, (size_t)archive->n_feat, sizeof(double), "a row", err));
     }
-    rc = match(archives->sources[archives->leader].archive, source, common, err);
+    rc = same ? MDL_OK : match(leader, source, common, err);
 done:
     return rc;
 }
@@ -250,6 +277,8 @@ done:
 void mdl_cka_archives_close(mdl_cka_archives_t *archives)
 {
     for (int a = 0; archives->sources != NULL && a < archives->n_model; a++) {
+        if (archives->sources[a].shares_ids)
+            archives->sources[a].archive->sample_ids = NULL;
         mdl_archive_close(archives->sources[a].archive);
         free(archives->sources[a].rows);
         free(archives->sources[a].tokens);
@@ -276,7 +305,7 @@ const char *mdl_cka_archives_digest(const mdl_cka_archives_t *archives, int mode
 const char *mdl_cka_archives_sample_id(const mdl_cka_archives_t *archives, int64_t row)
 {
     const mdl_cka_source_t *leader = &archives->sources[archives->leader];
-    return leader->archive->sample_ids[leader->rows[row]];
+    return leader->archive->sample_ids[row_of(leader, row)];
 }
 
 mdl_encoding_t mdl_cka_archives_precision(const mdl_cka_archives_t *archives)
