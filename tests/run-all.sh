@@ -10,5 +10,6 @@ code=0
 ctest --test-dir build --output-on-failure --no-tests=error -j 2 2>&1 | tee "$log" || code=$?
 failed=$(sed -n 's/^ *\([0-9]*\)% tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\2/p' "$log")
 total=$(sed -n 's/^ *\([0-9]*\)% tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\3/p' "$log")
-echo "$((${total:-0} - ${failed:-1})) passed, ${failed:-1} failed"
+skipped=$(grep -c '\*\*\*Skipped' "$log" || true)
+echo "$((${total:-0} - ${failed:-1} - skipped)) passed, ${failed:-1} failed, $skipped skipped"
 exit "$code"
