@@ -63,6 +63,10 @@ static int cluster_file(mdl_stage_t *stage, const char *input, const char *outpu
     char *configuration = NULL;
     int rc;
     MDL_TRY(mdl_similarity_read(input, &similarity, err));
+    if (similarity.n_available > 0 && !similarity.decided)
+        mdl_log(MDL_LOG_WARN,
+                "%s: all %lld samples left the clusters undecided; others may give other clusters",
+                input, (long long)similarity.n_sample);
     if (isnan(threshold))
         threshold = strcmp(similarity.side, "language") == 0 ? 0.8 : 0.7;
     configuration = mdl_text("linkage=%s\nthreshold=%.15g\n", linkage, threshold);

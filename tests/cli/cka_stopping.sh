@@ -31,9 +31,33 @@ for linkage in average complete single; do
         --linkage $linkage --threshold "$highest" -o undecided.h5 ve/*.h5
 done
 grep -q "least sure: the clusters of" out.txt || fail "it isn't said where"
+expect 0 "left the clusters undecided" mordal-cluster -o c.h5 undecided.h5
 if command -v h5diff >/dev/null; then
     h5diff -p 1e-9 all.h5 undecided.h5 /similarity || fail "all rows in another order differ"
 fi
+
+echo "-- through a study"
+zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo/vision
+mkdir lm
+touch lm/corpus.h5
+{
+    echo "similarity: {stop: clusters, batch: 16, gram_cache: true}"
+    echo "zoo:"
+    echo "  vision:"
+    for name in efflite0 efflite1 dinov2s; do
+        echo "    - {name: $name, activations: $zoo/$name.npy}"
+    done
+    echo "  language:"
+    echo "    - {name: one, checkpoint: lm, corpus: lm/corpus.h5}"
+    echo "  sample_ids: $zoo/sample_ids.txt"
+} >STUDY.yaml
+expect 0 "" mordal-archive import --study STUDY.yaml
+expect 0 "clusters settled after" mordal-cka --study STUDY.yaml --side vision
+sed -i 's/stop: clusters, //' STUDY.yaml
+expect 0 "cka/grams/vision: Gram matrices of 3 models are kept" \
+    mpiexec -n 2 mordal-cka --study STUDY.yaml --side vision
+rm archive/vision/efflite1.h5
+expect 0 "cka/vision.h5: similarity from" mordal-cka --study STUDY.yaml --side vision --force
 
 echo "-- mistakes"
 expect 64 "needs the estimator minibatch" \
