@@ -29,6 +29,6 @@ typedef struct {
 } mdl_archive_command_t;
 
 extern const mdl_archive_command_t mdl_archive_import, mdl_archive_extract, mdl_archive_ls,
-    mdl_archive_verify, mdl_archive_export;
+    mdl_archive_verify, mdl_archive_verify_model, mdl_archive_export;
 
 #endif

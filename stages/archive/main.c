@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static const mdl_archive_command_t *const commands[] = {&mdl_archive_import, &mdl_archive_extract,
-                                                        &mdl_archive_ls, &mdl_archive_verify,
-                                                        &mdl_archive_export};
+static const mdl_archive_command_t *const commands[] = {
+    &mdl_archive_import, &mdl_archive_extract,      &mdl_archive_ls,
+    &mdl_archive_verify, &mdl_archive_verify_model, &mdl_archive_export};
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 
 static const mdl_command_t overview = {
@@ -16,6 +16,7 @@ static const mdl_command_t overview = {
                "  extract  the last hidden states of a language model\n"
                "  ls       list archive files\n"
                "  verify   check every digest of archive files\n"
+               "  verify-model  compare a model's results with a reference\n"
                "  export   write an archive file as .npy"};
 
 static const mdl_archive_command_t *find_command(const char *name)
