@@ -60,6 +60,7 @@ typedef struct {
     } search;
 
     struct {
+        char *method;       /* pooled | calibrated-slope | last-value | log-linear | power-law */
         double divisor;     /* u: next smaller ratio = ratio / u */
         int64_t points;     /* p: fit once there are more than p points */
         double tolerance;   /* delta: mean squared residual of the fit in log error */

@@ -74,6 +74,9 @@ const mdl_study_key_t mdl_study_keys[] = {
     {"search.keep", MDL_KEY_INT, AT(search.keep), .initial = "3", .values = "[1,)",
      .unit = "clusters", .help = "K: halving ends when so many are left"},
 
+    {"regress.method", MDL_KEY_CHOICE, AT(regress.method), .initial = "pooled",
+     .values = "pooled|calibrated-slope|last-value|log-linear|power-law",
+     .help = "how the error at ratio 1 is predicted; log-linear is the paper's"},
     {"regress.divisor", MDL_KEY_NUMBER, AT(regress.divisor), .initial = "2", .values = "(1,)",
      .help = "u: the next smaller ratio is the ratio divided by this"},
     {"regress.points", MDL_KEY_INT, AT(regress.points), .initial = "3", .values = "[2,62]",

@@ -176,7 +176,7 @@ typedef struct {
 
 double mdl_backtest_room(const mdl_backtest_t *test, double y)
 {
-    return test->is_bounded ? sqrt(fmax(1 - exp(y), 0.02)) : 1;
+    return test->is_bounded ? pow(fmax(1 - exp(y), 0.02), 0.25) : 1;
 }
 
 static trial_t try_back(const mdl_backtest_t *test, int h, int t)

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double widening = 1.05; /* the residuals are of shares that were fitted to them */
-
 /* Squared spread as a function of octaves h: noise + growth h^2, fitted to a few. */
 typedef struct {
     double s00, s01, s11, b0, b1;
@@ -115,7 +113,7 @@ static int find_own_spread(const mdl_backtest_t *test, double confidence, double
 /* Square of the shift, an octave, that all candidates have in common. */
 static double common_shift(const mdl_backtest_t *test, double own)
 {
-    double sum = 2 * own * own, weight = 2;
+    double sum = 4 * own * own, weight = 1;
     for (int i = 0; i < test->n_shift; i++) {
         sum += test->shift_weight[i] * test->shift[i] * test->shift[i];
         weight += test->shift_weight[i];
@@ -133,7 +131,7 @@ int mdl_backtest_spread(const mdl_backtest_t *test, double confidence, double *s
         return rc;
     const double shift = common_shift(test, sqrt(0.25 * spread.noise + spread.growth) / z);
     for (int64_t i = 0; i < test->n; i++) {
-        const double room = widening * mdl_backtest_room(test, test->last_y[i]);
+        const double room = mdl_backtest_room(test, test->last_y[i]);
         const double h2 = test->octaves[i] * test->octaves[i];
         double relative = 1;
         if (noise > 0)

@@ -20,6 +20,7 @@ typedef struct {
     mdl_survivors_t survivors;
     char *output, *configuration;
     mdl_provenance_t provenance;
+    mdl_predict_settings_t predict;
     int64_t n; /* candidates of the surviving clusters */
     int64_t *index;
     mdl_candidate_t *candidates;
@@ -49,12 +50,12 @@ static int set_provenance(run_t *run, mdl_error_t *err)
     int rc;
     MDL_TRY(mdl_trainer_settings(study, &settings, err));
     run->output = mdl_study_path(study, "regress/regress.h5");
-    run->configuration =
-        mdl_text("search.max_ratio=%.15g\nregress.divisor=%.15g\nregress.points=%lld\n"
-                 "regress.tolerance=%.15g\nregress.max_points=%lld\nregress.confidence=%.15g\n%s",
-                 study->search.max_ratio, study->regress.divisor, (long long)study->regress.points,
-                 study->regress.tolerance, (long long)study->regress.max_points,
-                 study->regress.confidence, settings);
+    run->configuration = mdl_text(
+        "search.max_ratio=%.15g\nregress.method=%s\nregress.divisor=%.15g\nregress.points=%lld\n"
+        "regress.tolerance=%.15g\nregress.max_points=%lld\nregress.confidence=%.15g\n%s",
+        study->search.max_ratio, study->regress.method, study->regress.divisor,
+        (long long)study->regress.points, study->regress.tolerance,
+        (long long)study->regress.max_points, study->regress.confidence, settings);
     if (run->output == NULL || run->configuration == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for the configuration"));
     run->provenance = (mdl_provenance_t){
@@ -100,7 +101,11 @@ done:
 
 static int prepare(run_t *run, mdl_error_t *err)
 {
+    mdl_method_t method;
     int rc;
+    MDL_TRY(mdl_method_parse(run->study->regress.method, &method, err));
+    run->predict = mdl_predict_defaults(method);
+    run->predict.confidence = run->study->regress.confidence;
     MDL_TRY(mdl_survivors_read(run->study, &run->survivors, err));
     MDL_TRY(set_provenance(run, err));
     rc = list_candidates(run, err);
@@ -136,9 +141,10 @@ static int measure(run_t *run, mdl_error_t *err)
     const mdl_fit_rule_t rule = {study->regress.points, study->regress.tolerance,
                                  study->regress.confidence};
     double marks[MDL_SWEEP_MAX_POINT];
+    const int is_line = run->predict.method == MDL_METHOD_LOG_LINEAR;
     mdl_sweep_t sweep = {.ratio = study->search.max_ratio,
                          .marks = marks,
-                         .enough = mdl_fit_is_enough,
+                         .enough = is_line ? mdl_fit_is_enough : NULL,
                          .context = &rule,
                          .ranks_per_candidate = study->trainer.ranks_per_candidate,
                          .batch = study->trainer.batch};
@@ -158,8 +164,8 @@ static int measure(run_t *run, mdl_error_t *err)
                            err);
     else if (run->stage->rank == 0) {
         printf("%lld candidates, %lld to %d points each from ratio %g down -> %s\n",
-               (long long)run->n, (long long)study->regress.points + 1, sweep.n_mark, marks[0],
-               run->output);
+               (long long)run->n, is_line ? (long long)study->regress.points + 1 : sweep.n_mark,
+               sweep.n_mark, marks[0], run->output);
         mdl_sweep_print_plan(study, trainer, &sweep, run->candidates, run->from, run->n,
                              run->stage->n_rank);
     }
@@ -186,7 +192,7 @@ static int conclude(run_t *run, mdl_error_t *err)
                                      .index = run->index,
                                      .n_result = run->n,
                                      .max_ratio = run->study->search.max_ratio,
-                                     .confidence = run->study->regress.confidence,
+                                     .predict = run->predict,
                                      .lost_seconds = lost_seconds(run->study, &run->survivors.zoo)};
     int rc = mdl_table_make(&input, &regress, err);
     if (rc != MDL_OK)

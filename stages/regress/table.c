@@ -86,12 +86,63 @@ static row_t make_row(const mdl_table_input_t *input, int64_t index)
     row.state = row.result->failed || row.result->n_point == 0 ? FAILED : PREDICTED;
     if (row.state == FAILED)
         return row;
-    row.fit = mdl_fit_line(row.result->points, row.result->n_point, input->confidence);
+    if (input->predict.method == MDL_METHOD_LOG_LINEAR)
+        row.fit = mdl_fit_line(row.result->points, row.result->n_point, input->predict.confidence);
     row.error = row.result->points[0].error;
     row.loss = row.result->points[0].loss;
     row.ratio = input->max_ratio;
     row.seconds = row.result->points[0].train_seconds;
     return row;
+}
+
+/* The curves of the predicted rows, ascending in ratio, their points in room; *n of them. */
+static void list_curves(const row_t *rows, int64_t n_row, mdl_predict_curve_t *curves,
+                        mdl_point_t *room, int64_t *n)
+{
+    *n = 0;
+    for (int64_t i = 0; i < n_row; i++) {
+        if (rows[i].state != PREDICTED)
+            continue;
+        const int n_point = rows[i].result->n_point;
+        for (int k = 0; k < n_point; k++)
+            room[k] = rows[i].result->points[n_point - 1 - k];
+        curves[(*n)++] = (mdl_predict_curve_t){room, n_point, MDL_CURVE_CHECKPOINT};
+        room += n_point;
+    }
+}
+
+/* Predicts all rows that have points as one pool; the slope is that of the line from the last point
+ * to the prediction. */
+static int predict_rows(const mdl_table_input_t *input, row_t *rows, int64_t n_row,
+                        mdl_error_t *err)
+{
+    const size_t n_room = (size_t)input->n_result + 1;
+    mdl_predict_curve_t *curves = NULL;
+    mdl_prediction_t *predictions = NULL;
+    mdl_point_t *room = NULL;
+    int64_t n;
+    int rc;
+    MDL_TRY(mdl_alloc(&curves, n_room, sizeof *curves, "curves", err));
+    MDL_TRY(mdl_alloc(&predictions, n_room, sizeof *predictions, "predictions", err));
+    MDL_TRY(mdl_alloc(&room, n_room * MDL_SWEEP_MAX_POINT, sizeof *room, "points", err));
+    list_curves(rows, n_row, curves, room, &n);
+    MDL_TRY(mdl_predict(&input->predict, curves, n, predictions, err));
+    for (int64_t i = 0, k = 0; i < n_row; i++) {
+        if (rows[i].state != PREDICTED)
+            continue;
+        const mdl_prediction_t *prediction = &predictions[k++];
+        rows[i].fit = (mdl_fit_t){.n_point = prediction->n_point,
+                                  .slope = prediction->slope,
+                                  .intercept = prediction->intercept,
+                                  .predicted = prediction->predicted,
+                                  .low = fmin(1, prediction->low),
+                                  .high = fmin(1, prediction->high)};
+    }
+done:
+    free(curves);
+    free(predictions);
+    free(room);
+    return rc;
 }
 
 static char *status_of(const row_t *row)
@@ -100,7 +151,7 @@ static char *status_of(const row_t *row)
         return mdl_text("dropped in rung %lld", (long long)row->dropped_in);
     if (row->state == FAILED)
         return mdl_text("failed");
-    return mdl_text(row->fit.n_point < 2 ? "predicted without a fit" : "predicted");
+    return mdl_text(isnan(row->fit.slope) ? "predicted without a fit" : "predicted");
 }
 
 static int make_columns(mdl_regress_t *regress, mdl_error_t *err)
@@ -229,11 +280,14 @@ int mdl_table_make(const mdl_table_input_t *input, mdl_regress_t *regress, mdl_e
     const int64_t n = input->survivors->zoo.n_candidate;
     row_t *rows = NULL;
     int rc;
-    *regress = (mdl_regress_t){
-        .n_candidate = n, .confidence = input->confidence, .lost_seconds = input->lost_seconds};
+    *regress = (mdl_regress_t){.n_candidate = n,
+                               .confidence = input->predict.confidence,
+                               .lost_seconds = input->lost_seconds};
     MDL_TRY(mdl_alloc(&rows, (size_t)n, sizeof *rows, "a ranking", err));
     for (int64_t i = 0; i < n; i++)
         rows[i] = make_row(input, i);
+    if (input->predict.method != MDL_METHOD_LOG_LINEAR)
+        MDL_TRY(predict_rows(input, rows, n, err));
     qsort(rows, (size_t)n, sizeof *rows, compare_rows);
     if (rows[0].state != PREDICTED)
         MDL_TRY(mdl_fail(err, MDL_E_TRAINER,

@@ -4,6 +4,7 @@
 
 #include "io/regress_file.h"
 #include "models/sweep.h"
+#include "regress/predict.h"
 #include "regress/survivors.h"
 
 typedef struct {
@@ -11,7 +12,8 @@ typedef struct {
     const mdl_sweep_result_t *results; /* n_result, of the survivors */
     const int64_t *index;              /* [n_result], in the zoo */
     int64_t n_result;
-    double max_ratio, confidence, lost_seconds;
+    mdl_predict_settings_t predict; /* of log-linear, the points were chosen by the sweep */
+    double max_ratio, lost_seconds;
 } mdl_table_input_t;
 
 /* Fits, ranks and chooses: predicted ones by predicted error (ties: error at R, loss, name), then

@@ -88,6 +88,7 @@ static void draw_settings(mdl_buffer_t *page, const mdl_study_t *study)
     add_number(page, "search.eta", study->search.eta);
     add_number(page, "search.max_ratio", study->search.max_ratio);
     add_number(page, "search.keep", (double)study->search.keep);
+    add_text(page, "regress.method", study->regress.method);
     add_number(page, "regress.divisor", study->regress.divisor);
     add_number(page, "regress.points", (double)study->regress.points);
     add_number(page, "regress.tolerance", study->regress.tolerance);
