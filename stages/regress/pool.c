@@ -16,28 +16,30 @@ static int64_t find_name(const char *const *names, int64_t n, const char *name)
 }
 
 /* The curves of the task that can be used: of one kind, and with a point at ratio 1. */
-static int64_t choose_curves(const mdl_curve_table_t *table, int64_t task, int warn,
-                             mdl_pool_t *pool)
+static void choose_curves(const mdl_curve_table_t *table, int64_t task, int warn, mdl_pool_t *pool)
 {
-    int64_t first = table->first[task], end = table->first[task + 1];
+    const int64_t first = table->first[task], end = table->first[task + 1];
     int is_checkpoint = 1;
+    int64_t n_other = 0;
     for (int64_t c = first; c < end; c++)
         is_checkpoint &= table->curves[c].is_checkpoint;
-    for (int64_t c = first; c < end; c++) {
-        const mdl_curve_t *curve = &table->curves[c];
-        const char *why = NULL;
-        if (curve->is_checkpoint != is_checkpoint)
-            why = "its checkpoints are not mixed with runs of their own";
-        else if (curve->points[curve->n_point - 1].ratio < 1 - 1e-6)
-            why = "no point at ratio 1";
-        if (why == NULL)
-            pool->curves[pool->n++] = curve;
-        else if (warn)
-            mdl_log(MDL_LOG_WARN, "task %s: %s is left out: %s", curve->task, curve->model, why);
-    }
     pool->kind = is_checkpoint ? MDL_CURVE_CHECKPOINT : MDL_CURVE_FRESH;
     pool->task = table->curves[first].task;
-    return pool->n;
+    for (int64_t c = first; c < end; c++) {
+        const mdl_curve_t *curve = &table->curves[c];
+        if (curve->is_checkpoint != is_checkpoint)
+            n_other++;
+        else if (curve->points[curve->n_point - 1].ratio >= 1 - 1e-6)
+            pool->curves[pool->n++] = curve;
+        else if (warn)
+            mdl_log(MDL_LOG_WARN, "task %s: %s is left out: no point at ratio 1", curve->task,
+                    curve->model);
+    }
+    if (warn && n_other > 0)
+        mdl_log(MDL_LOG_WARN,
+                "task %s: the checkpoints of %lld models are left out: they are not mixed with "
+                "runs of their own",
+                pool->task, (long long)n_other);
 }
 
 static void number_models(mdl_pool_t *pool)
@@ -86,7 +88,8 @@ int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_
     MDL_TRY(mdl_alloc(&pool->llm, n, sizeof(int64_t), "language models", err));
     MDL_TRY(mdl_alloc(&pool->ve_name, n, sizeof(char *), "names", err));
     MDL_TRY(mdl_alloc(&pool->llm_name, n, sizeof(char *), "names", err));
-    if (choose_curves(table, task, warn, pool) == 0)
+    choose_curves(table, task, warn, pool);
+    if (pool->n == 0)
         MDL_TRY(mdl_fail(err, MDL_E_INPUT,
                          "task %s: no model has a point at ratio 1, so there is nothing to compare "
                          "a choice with",

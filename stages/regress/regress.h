@@ -5,9 +5,17 @@
 
 #include "core/stage.h"
 #include "io/result.h"
+#include "regress/simulate.h"
 
 typedef struct {
-    int final; /* --final: train the choice to ratio 1 instead */
+    int final;                  /* --final: train the choice to ratio 1 instead */
+    int plan;                   /* --plan: print what the whole search costs instead */
+    double full_seconds;        /* --full-seconds: of a candidate to ratio 1, 0 = measured speed */
+    const char *curves;         /* --curves: predict from this table instead of a study */
+    double at, confidence;      /* --at, --confidence */
+    const char *method, *print; /* --method, --print */
+    int simulate;               /* --simulate: run searches on the table */
+    mdl_simulate_options_t simulation;
 } mdl_regress_options_t;
 
 /* Trains all candidates of the surviving clusters to R, measures R, R/u, ... until their line fits,

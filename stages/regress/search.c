@@ -26,6 +26,7 @@ int mdl_search_new(int64_t n_max, mdl_search_t **search, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&s->rank, 2 * n, sizeof *s->rank, "ranks", err));
     MDL_TRY(mdl_alloc(&s->keep, n, sizeof *s->keep, "flags", err));
     MDL_TRY(mdl_alloc(&s->index, n, sizeof *s->index, "indices", err));
+    MDL_TRY(mdl_alloc(&s->members, n, sizeof *s->members, "indices", err));
     MDL_TRY(mdl_alloc(&s->points, n * MDL_SEARCH_MAX_POINT, sizeof *s->points, "points", err));
     MDL_TRY(mdl_alloc(&s->curves, n, sizeof *s->curves, "curves", err));
     MDL_TRY(mdl_alloc(&s->predictions, n, sizeof *s->predictions, "predictions", err));
@@ -50,6 +51,7 @@ void mdl_search_free(mdl_search_t *search)
     free(search->rank);
     free(search->keep);
     free(search->index);
+    free(search->members);
     free(search->points);
     free(search->curves);
     free(search->predictions);
@@ -172,6 +174,9 @@ int mdl_search_run(mdl_search_t *search, const mdl_pool_t *pool, const mdl_setti
         break;
     case MDL_STRATEGY_INTERVAL:
         rc = mdl_search_interval(search, &choice, err);
+        break;
+    case MDL_STRATEGY_CROSS:
+        rc = mdl_search_cross(search, &choice, err);
         break;
     case MDL_STRATEGY_ADDITIVE:
         rc = mdl_search_additive(search, &choice, err);

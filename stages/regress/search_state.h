@@ -20,6 +20,7 @@ struct mdl_search {
     int32_t *rank;                 /* [2 n] */
     uint8_t *keep;                 /* [n] */
     int64_t *index;                /* [n] candidates of curves */
+    int64_t *members;              /* [n] candidates of a group */
     mdl_point_t *points;           /* [n, MDL_SEARCH_MAX_POINT] */
     mdl_predict_curve_t *curves;   /* [n] */
     mdl_prediction_t *predictions; /* [n] */
@@ -42,6 +43,7 @@ int mdl_search_predict(mdl_search_t *search, int64_t n, mdl_error_t *err);
 /* The strategies: each sets score and *choice. */
 int mdl_search_paper(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 int mdl_search_interval(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
+int mdl_search_cross(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 int mdl_search_additive(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 
 #endif

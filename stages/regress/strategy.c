@@ -32,7 +32,7 @@ static const spec_t keys[MDL_N_KEY] = {
     [MDL_KEY_PREDICTION] = {"prediction", 0, 1, 1, 1},
 };
 
-static const char *const strategies[MDL_N_STRATEGY] = {"paper",    "interval", "halving",
+static const char *const strategies[MDL_N_STRATEGY] = {"paper",    "interval", "cross", "halving",
                                                        "additive", "random",   "grid"};
 
 mdl_setting_t mdl_setting_defaults(void)
@@ -69,9 +69,10 @@ static int parse_strategy(const char *text, double *value, mdl_error_t *err)
             *value = s;
             return MDL_OK;
         }
-    return mdl_fail(err, MDL_E_USAGE,
-                    "strategy '%.40s' is none of paper, interval, halving, additive, random, grid",
-                    text);
+    return mdl_fail(
+        err, MDL_E_USAGE,
+        "strategy '%.40s' is none of paper, interval, cross, halving, additive, random, grid",
+        text);
 }
 
 int mdl_setting_parse(mdl_setting_t *setting, mdl_key_t key, const char *text, mdl_error_t *err)
@@ -111,11 +112,12 @@ const char *mdl_setting_print(const mdl_setting_t *setting, mdl_key_t key, char 
 /* What the baselines and INTERVAL have otherwise than the paper. */
 static double default_of(mdl_strategy_t strategy, mdl_key_t key)
 {
+    const int by_interval = strategy == MDL_STRATEGY_INTERVAL || strategy == MDL_STRATEGY_CROSS;
     if (key == MDL_KEY_METHOD)
-        return strategy == MDL_STRATEGY_INTERVAL ? MDL_METHOD_POOLED : MDL_METHOD_LOG_LINEAR;
+        return by_interval ? MDL_METHOD_POOLED : MDL_METHOD_LOG_LINEAR;
     if (key == MDL_KEY_MAX_RATIO && strategy != MDL_STRATEGY_PAPER)
         return 1;
-    if (key == MDL_KEY_START_RATIO && strategy == MDL_STRATEGY_INTERVAL)
+    if (key == MDL_KEY_START_RATIO && by_interval)
         return 1.0 / 32;
     if (strategy == MDL_STRATEGY_HALVING && key == MDL_KEY_KEEP)
         return 1;

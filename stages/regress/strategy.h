@@ -9,6 +9,7 @@
 typedef enum {
     MDL_STRATEGY_PAPER,    /* clusters, halving of their medoids, regression of the survivors */
     MDL_STRATEGY_INTERVAL, /* train those whose interval reaches the leader's */
+    MDL_STRATEGY_CROSS,    /* INTERVAL on the cheapest column, then on its best encoder's row */
     MDL_STRATEGY_HALVING,  /* successive halving of all candidates, to ratio 1 */
     MDL_STRATEGY_ADDITIVE, /* one row and one column of the VE x LLM matrix, the rest added up */
     MDL_STRATEGY_RANDOM,   /* a share of the candidates, drawn, to ratio 1 */

@@ -27,7 +27,7 @@ while (($# > 0)); do
     case $1 in
         --study) study=$2; shift ;;
         --rung) rung=$2; shift ;;
-        --dry-run) dry=1 ;;
+        --dry-run | --plan) dry=1 ;;
     esac
     shift
 done

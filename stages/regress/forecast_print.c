@@ -1,0 +1,222 @@
+#include "regress/forecast.h"
+
+#include "core/text.h"
+#include "io/candidates_file.h"
+#include "io/regress_file.h"
+#include "io/rung_file.h"
+#include "models/trainer.h"
+#include "mpi/agree.h"
+#include "mpi/group.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A speed is measured in milliseconds on a machine that may be busier or idler later. */
+static const double SPEED_SPREAD = 2;
+
+/* Seconds to ratio 1 of every pair of the zoo. */
+static int list_seconds(const mdl_study_t *study, mdl_trainer_t *trainer, double full_seconds,
+                        double *seconds, mdl_error_t *err)
+{
+    int64_t n = 0;
+    for (unsigned v = 0; v < study->zoo.n_vision; v++)
+        for (unsigned l = 0; l < study->zoo.n_language; l++) {
+            mdl_candidate_t pair = {study->zoo.vision[v].name, study->zoo.language[l].name};
+            double cost = full_seconds > 0 ? full_seconds : mdl_trainer_cost(trainer, &pair);
+            if (!(cost > 0))
+                return mdl_fail(err, MDL_E_MISSING,
+                                "the training speed of %s+%s is not known; give --full-seconds, "
+                                "those of one candidate to ratio 1",
+                                pair.ve, pair.lm);
+            seconds[n++] = cost;
+        }
+    return MDL_OK;
+}
+
+/* The number of candidate clusters, 0 while it isn't known. */
+static int64_t count_clusters(const mdl_study_t *study)
+{
+    mdl_candidates_t candidates = {0};
+    mdl_error_t ignored;
+    char *path = mdl_study_path(study, "clusters/candidates.h5");
+    int64_t n = 0;
+    if (path != NULL && access(path, R_OK) == 0 &&
+        mdl_candidates_read(path, &candidates, &ignored) == MDL_OK)
+        n = candidates.n_cluster;
+    mdl_candidates_free(&candidates);
+    free(path);
+    return n;
+}
+
+/* What the stages have used so far; NaN where one hasn't run. */
+typedef struct {
+    double rung[MDL_FORECAST_MAX_RUNG];
+    int n_rung;
+    double regress, final, lost;
+} used_t;
+
+/* Seconds of a candidate at the end of the rungs before number. */
+static double seconds_before(const mdl_rung_t *rungs, int64_t n_rung, const char *name)
+{
+    double seconds = 0;
+    for (int64_t k = 0; k < n_rung; k++)
+        for (int64_t i = 0; i < rungs[k].n_candidate; i++)
+            if (strcmp(rungs[k].candidate[i], name) == 0 && rungs[k].train_seconds[i] > seconds)
+                seconds = rungs[k].train_seconds[i];
+    return seconds;
+}
+
+static void read_final(const mdl_study_t *study, const mdl_regress_t *regress, used_t *used)
+{
+    char *path = mdl_study_path(study, "regress/final.h5"), *name = NULL;
+    mdl_point_t point;
+    mdl_error_t ignored;
+    if (path != NULL && access(path, R_OK) == 0 &&
+        mdl_final_read(path, &name, &point, &ignored) == MDL_OK) {
+        used->final = point.train_seconds;
+        for (int64_t i = 0; i < regress->n_candidate; i++)
+            if (strcmp(regress->candidate[i], name) == 0 && regress->train_seconds[i] > 0)
+                used->final -= regress->train_seconds[i];
+    }
+    free(name);
+    free(path);
+}
+
+static void read_regress(const mdl_study_t *study, const mdl_rung_t *rungs, used_t *used)
+{
+    char *path = mdl_study_path(study, "regress/regress.h5");
+    mdl_regress_t regress;
+    mdl_error_t ignored;
+    used->regress = used->final = used->lost = NAN;
+    if (path != NULL && access(path, R_OK) == 0 &&
+        mdl_regress_read(path, &regress, &ignored) == MDL_OK) {
+        used->regress = 0;
+        used->lost = regress.lost_seconds;
+        for (int64_t i = 0; i < regress.n_candidate; i++)
+            if (regress.train_seconds[i] > 0)
+                used->regress +=
+                    fmax(0, regress.train_seconds[i] -
+                                seconds_before(rungs, used->n_rung, regress.candidate[i]));
+        read_final(study, &regress, used);
+        mdl_regress_free(&regress);
+    }
+    free(path);
+}
+
+static void read_used(const mdl_study_t *study, used_t *used)
+{
+    mdl_rung_t rungs[MDL_FORECAST_MAX_RUNG];
+    mdl_error_t ignored;
+    int finished = 0;
+    *used = (used_t){0};
+    while (!finished && used->n_rung < MDL_FORECAST_MAX_RUNG) {
+        char *path = mdl_study_path(study, "rungs/rung-%d.h5", used->n_rung + 1);
+        mdl_rung_t *rung = &rungs[used->n_rung];
+        int there = path != NULL && access(path, R_OK) == 0 &&
+                    mdl_rung_read(path, rung, &ignored) == MDL_OK;
+        free(path);
+        if (!there)
+            break;
+        for (int64_t i = 0; i < rung->n_candidate; i++)
+            used->rung[used->n_rung] +=
+                fmax(0, rung->train_seconds[i] -
+                            seconds_before(rungs, used->n_rung, rung->candidate[i]));
+        finished = rung->finished;
+        used->n_rung++;
+    }
+    read_regress(study, rungs, used);
+    for (int k = 0; k < used->n_rung; k++)
+        mdl_rung_free(&rungs[k]);
+}
+
+static void print_row(const char *stage, const mdl_range_t *range, double used)
+{
+    printf("%-12s %12.1f %12.1f %12.1f ", stage, range->low, range->expected, range->high);
+    if (isnan(used))
+        printf("%12s\n", "-");
+    else
+        printf("%12.1f\n", used);
+}
+
+static double known(double value)
+{
+    return isnan(value) ? 0 : value;
+}
+
+static void print_hours(const mdl_study_t *study, const mdl_forecast_t *forecast, double used,
+                        int n_rank)
+{
+    const char *device = study->slurm.gpus_per_node > 0 ? "GPU" : "rank";
+    int64_t n_pair = (int64_t)study->zoo.n_vision * study->zoo.n_language;
+    int size =
+        mdl_group_size(n_rank, n_pair, study->trainer.ranks_per_candidate, study->trainer.batch);
+    double hours = (double)size / 3600, wall = 1.0 / (n_rank / size);
+    char low[32], high[32];
+    printf("%s hours: %.3g (%.3g to %.3g) with %d of them a candidate", device,
+           forecast->total.expected * hours, forecast->total.low * hours,
+           forecast->total.high * hours, size);
+    if (used > 0)
+        printf("; used %.3g", used * hours);
+    printf("\nwall time: %s to %s on %d ranks, %d candidates at once\n",
+           mdl_text_duration(forecast->total.low * wall, low),
+           mdl_text_duration(forecast->total.high * wall, high), n_rank, n_rank / size);
+}
+
+static void print_forecast(const mdl_study_t *study, const mdl_forecast_t *forecast,
+                           int64_t n_cluster, int n_rank)
+{
+    used_t used;
+    double sum = 0;
+    char name[32];
+    read_used(study, &used);
+    printf("training seconds; clusters: %s", n_cluster > 0 ? ""
+                                                           : "not known yet, a quarter of the "
+                                                             "pairs expected");
+    if (n_cluster > 0)
+        printf("%lld", (long long)n_cluster);
+    printf("\n%-12s %12s %12s %12s %12s\n", "stage", "low", "expected", "worst", "used");
+    for (int k = 0; k < forecast->n_rung || k < used.n_rung; k++) {
+        static const mdl_range_t none = {0};
+        snprintf(name, sizeof name, "rung-%d", k + 1);
+        print_row(name, k < forecast->n_rung ? &forecast->rung[k] : &none,
+                  k < used.n_rung ? used.rung[k] : NAN);
+        sum += k < used.n_rung ? used.rung[k] : 0;
+    }
+    print_row("regress", &forecast->regress, used.regress);
+    print_row("final", &forecast->final, used.final);
+    sum += known(used.regress) + known(used.final) + known(used.lost);
+    if (used.lost > 0)
+        printf("%-12s %12s %12s %12s %12.1f\n", "lost", "", "", "", used.lost);
+    print_row("total", &forecast->total, sum > 0 ? sum : NAN);
+    printf("full grid: %.1f s; expected share %.3f (%.3f to %.3f)\n", forecast->grid,
+           forecast->total.expected / forecast->grid, forecast->total.low / forecast->grid,
+           forecast->total.high / forecast->grid);
+    print_hours(study, forecast, sum, n_rank);
+}
+
+int mdl_forecast_print(mdl_stage_t *stage, const mdl_study_t *study, double full_seconds,
+                       mdl_error_t *err)
+{
+    const mdl_halving_t halving = {study->search.start_ratio, study->search.eta,
+                                   study->search.max_ratio, study->search.keep};
+    const int64_t n = (int64_t)study->zoo.n_vision * study->zoo.n_language;
+    const int64_t n_cluster = count_clusters(study);
+    mdl_trainer_t *trainer = NULL;
+    mdl_forecast_t forecast;
+    double *seconds = NULL;
+    int rc;
+    MDL_TRY(mdl_trainer_open(stage->comm, study, &trainer, err));
+    MDL_TRY(mdl_alloc(&seconds, (size_t)n, sizeof *seconds, "seconds", err));
+    MDL_TRY(list_seconds(study, trainer, full_seconds, seconds, err));
+    MDL_TRY(mdl_forecast(seconds, full_seconds > 0 ? 1 : SPEED_SPREAD, n, n_cluster, &halving,
+                         study->regress.train_choice, &forecast, err));
+    if (stage->rank == 0)
+        print_forecast(study, &forecast, n_cluster, stage->n_rank);
+done:
+    mdl_trainer_free(trainer);
+    free(seconds);
+    return rc;
+}
