@@ -6,6 +6,7 @@
 #include "fill.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/geglu.h"
 #include "kernels/gelu.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -24,7 +25,7 @@
 
 enum { N_ROW = 5, N_FEAT = 12, MAX = 512 };
 static float in[MAX], dout[MAX], weight[MAX], din[MAX];
-static const mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
+static mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
 static const int32_t target[N_ROW] = {0, 3, 11, 5, 5};
 
 static double weighted(const float *out, int64_t n)
@@ -115,6 +116,22 @@ static void swiglu(void **state)
     check_gradient("swiglu", swiglu_loss, N_ROW * 2 * N_FEAT);
 }
 
+static double geglu_loss(void)
+{
+    float out[MAX];
+    mdl_geglu_forward(out, in, N_ROW, N_FEAT);
+    return weighted(out, N_ROW * N_FEAT);
+}
+
+static void geglu(void **state)
+{
+    (void)state;
+    fill(in, MAX, 3, 1);
+    fill(dout, MAX, 1, 2);
+    mdl_geglu_backward(din, dout, in, N_ROW, N_FEAT);
+    check_gradient("geglu", geglu_loss, N_ROW * 2 * N_FEAT);
+}
+
 static double gelu_loss(void)
 {
     float out[MAX];
@@ -155,9 +172,8 @@ static double attention_loss(void)
     return weighted(out, N_ROW * shape.n_head * shape.n_head_feat);
 }
 
-static void attention(void **state)
+static void attention_gradient(const char *what)
 {
-    (void)state;
     float out[MAX], log_sum[4 * N_ROW], score[N_ROW * N_ROW], dscore[N_ROW * N_ROW];
     fill(in, MAX, 1.5f, 1);
     fill(dout, MAX, 1, 2);
@@ -165,7 +181,21 @@ static void attention(void **state)
         din[i] = NAN;
     mdl_attention_forward(out, log_sum, score, in, &shape, 0, N_ROW, N_ROW);
     mdl_attention_backward(din, score, dscore, dout, out, log_sum, in, &shape, N_ROW, N_ROW);
-    check_gradient("attention", attention_loss, N_ROW * shape.ld_qkv);
+    check_gradient(what, attention_loss, N_ROW * shape.ld_qkv);
+}
+
+static void attention(void **state)
+{
+    (void)state;
+    attention_gradient("attention");
+}
+
+static void window(void **state)
+{
+    (void)state;
+    shape.n_window = 3;
+    attention_gradient("window");
+    shape.n_window = 0;
 }
 
 int main(void)
@@ -173,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rmsnorm), cmocka_unit_test(rope),          cmocka_unit_test(swiglu),
         cmocka_unit_test(gelu),    cmocka_unit_test(cross_entropy), cmocka_unit_test(attention),
+        cmocka_unit_test(geglu),   cmocka_unit_test(window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

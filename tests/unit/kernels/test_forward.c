@@ -3,6 +3,7 @@
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/expf.h"
+#include "kernels/geglu.h"
 #include "kernels/gelu.h"
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
@@ -143,6 +144,21 @@ static void swiglu(void **state)
     }
 }
 
+static void geglu(void **state)
+{
+    (void)state;
+    int n_row = 4, n = 13;
+    fill(in, n_row * 2 * n, 6, 1);
+    mdl_geglu_forward(out, in, n_row, n);
+    for (int row = 0; row < n_row; row++) {
+        for (int i = 0; i < n; i++) {
+            double gate = in[row * 2 * n + i], up = in[row * 2 * n + n + i];
+            double inner = sqrt(2 / acos(-1)) * (gate + 0.044715 * gate * gate * gate);
+            near(out[row * n + i], 0.5 * gate * (1 + tanh(inner)) * up, 2e-6);
+        }
+    }
+}
+
 static void gelu(void **state)
 {
     (void)state;
@@ -182,12 +198,14 @@ static void attend(double *y, const float *qkv, const mdl_attention_t *shape, in
     for (int64_t i = 0; i < n; i++)
         y[i] = 0;
     for (int64_t s = 0; s <= position; s++) {
+        if (shape->n_window > 0 && s <= position - shape->n_window)
+            continue;
         const float *k = qkv + s * shape->ld_qkv + (shape->n_head + kv_head) * n;
         const float *v = k + shape->n_kv_head * n;
         double score = 0;
         for (int64_t i = 0; i < n; i++)
             score += (double)q[i] * (double)k[i];
-        double p = exp(score / sqrt((double)n));
+        double p = exp(score * (double)shape->scale);
         total += p;
         for (int64_t i = 0; i < n; i++)
             y[i] += p * (double)v[i];
@@ -197,10 +215,8 @@ static void attend(double *y, const float *qkv, const mdl_attention_t *shape, in
 }
 
 /* All at once, and in two parts where the second one uses the first one's keys and values. */
-static void attention(void **state)
+static void attend_in_parts(mdl_attention_t shape)
 {
-    (void)state;
-    mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
     int64_t n_row = 9, n = shape.n_head_feat, ld = shape.n_head * n;
     float score[81], log_sum[4 * 12];
     double y[6];
@@ -220,6 +236,15 @@ static void attention(void **state)
     }
 }
 
+static void attention(void **state)
+{
+    (void)state;
+    static const int64_t windows[] = {0, 1, 3, 8, 9, 100};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.40824829f, windows[i]});
+    attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.25f, 0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +254,7 @@ int main(void)
         cmocka_unit_test(rmsnorm),
         cmocka_unit_test(rope),
         cmocka_unit_test(swiglu),
+        cmocka_unit_test(geglu),
         cmocka_unit_test(gelu),
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(attention),

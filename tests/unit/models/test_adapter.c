@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,31 @@ static void target_lists(void **state)
     assert_int_equal(mdl_linear_targets("q_proj v_proj", &targets, &err), MDL_E_INPUT);
 }
 
+/* A decoder with fused layers has LoRA on those, and none on the layers that they hold. */
+static void fused_layers(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_adapter_t *adapter;
+    mdl_model_config_t fused = config;
+    mdl_adapter_options_t options = {.rank = 4, .alpha = 8};
+    fused.fused = 1;
+    snprintf(fused.model_type, sizeof fused.model_type, "phi3");
+    assert_int_equal(mdl_linear_targets("q_proj,qkv_proj,down_proj", &options.targets, &err), 0);
+    assert_int_equal(mdl_adapter_new(&fused, 36, &options, 1, &adapter, &err), MDL_OK);
+    assert_int_equal(adapter->n_slice, 4 + 3 * 2 * 2);
+    const mdl_slice_t *b =
+        mdl_adapter_find(adapter, "lora.model.layers.1.self_attn.qkv_proj.lora_B.weight");
+    assert_non_null(b);
+    assert_int_equal(b->dims[0], 48 + 2 * 24);
+    assert_null(mdl_adapter_find(adapter, "lora.model.layers.1.self_attn.q_proj.lora_B.weight"));
+    mdl_adapter_free(adapter);
+    assert_int_equal(mdl_linear_targets("q_proj,v_proj,up_proj", &options.targets, &err), 0);
+    assert_int_equal(mdl_adapter_new(&fused, 36, &options, 1, &adapter, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "layers are qkv_proj"));
+    assert_non_null(strstr(err.text, "phi3"));
+}
+
 /* With a constant gradient every bias-corrected step is lr * g / (|g| + eps). */
 static void adam_with_constant_gradient(void **state)
 {
@@ -150,6 +176,7 @@ int main(void)
         cmocka_unit_test(seeds),
         cmocka_unit_test(refused_options),
         cmocka_unit_test(target_lists),
+        cmocka_unit_test(fused_layers),
         cmocka_unit_test(adam_with_constant_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
