@@ -152,6 +152,47 @@ static void config_of_another_model(void **state)
     assert_non_null(strstr(err.text, "(97, 48) where (97, 64)"));
 }
 
+static void link_file(const char *model, const char *file)
+{
+    char from[512], to[64];
+    snprintf(from, sizeof from, PARITY "%s/%s", model, file);
+    snprintf(to, sizeof to, "mixed/%s", file);
+    unlink(to);
+    assert_int_equal(symlink(from, to), 0);
+}
+
+/* The config.json of one family over the weights of another. */
+static void families_mixed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *weights, *message;
+    } cases[] = {
+        {"llama-3", "mistral", NULL}, /* the same tensors */
+        {"llama-3", "qwen2", "tensor model.layers.0.self_attn.k_proj.bias has no place"},
+        {"qwen2", "llama-3", "no tensor model.layers.0.self_attn.q_proj.bias"},
+        {"phi-3", "mistral", "mlp.gate_proj.weight has no place"},
+        {"mistral", "phi-3", "mlp.gate_up_proj.weight has no place"},
+        {"gemma", "llama-3.1", "(48, 48) where (80, 48)"},
+        {"gemma", "gemma-3", "post_feedforward_layernorm.weight has no place"},
+        {"gemma-3", "mistral-window", "no tensor model.layers.0.pre_feedforward_layernorm.weight"},
+    };
+    mkdir("mixed", 0777);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mdl_error_t err = {0};
+        mdl_decoder_t *decoder;
+        link_file(cases[i].config, "config.json");
+        link_file(cases[i].weights, "model.safetensors");
+        int rc = mdl_decoder_load("mixed", &decoder, &err);
+        if (cases[i].message == NULL)
+            assert_int_equal(rc, MDL_OK);
+        else if (rc != MDL_E_INPUT || strstr(err.text, cases[i].message) == NULL)
+            fail_msg("%s over %s: returned %d, \"%s\"", cases[i].config, cases[i].weights, rc,
+                     err.text);
+        mdl_decoder_free(decoder);
+    }
+}
+
 static void missing_files(void **state)
 {
     (void)state;
@@ -202,9 +243,8 @@ static void shards(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(damaged_weights),
-        cmocka_unit_test(config_of_another_model),
-        cmocka_unit_test(missing_files),
+        cmocka_unit_test(damaged_weights), cmocka_unit_test(config_of_another_model),
+        cmocka_unit_test(families_mixed),  cmocka_unit_test(missing_files),
         cmocka_unit_test(shards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
