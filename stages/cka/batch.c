@@ -8,6 +8,15 @@ int mdl_batch_init(mdl_batch_t *batch, const mdl_cka_task_t *task, int64_t max_r
                    mdl_error_t *err)
 {
     *batch = (mdl_batch_t){.task = task, .max_row = max_row, .stride = mdl_real_packed(max_row)};
+    if (task->settings->device > 0) {
+        mdl_batch_device_plan_t plan = {.device = task->settings->device - 1,
+                                        .n_model = task->n_model,
+                                        .max_row = max_row,
+                                        .max_feat = mdl_cka_max_feat(task),
+                                        .is_double = task->real->encoding == MDL_FLOAT64,
+                                        .bfloat16 = task->settings->bfloat16};
+        return mdl_batch_device_open(&plan, &batch->device, err);
+    }
     size_t padded = (size_t)mdl_real_padded(max_row), size = task->real->size;
     int rc;
     MDL_TRY(mdl_alloc(&batch->work, (size_t)mdl_real_work(max_row), size, "packed rows", err));
@@ -21,6 +30,7 @@ done:
 
 void mdl_batch_free(mdl_batch_t *batch)
 {
+    mdl_batch_device_close(batch->device);
     free(batch->work);
     free(batch->gram);
     free(batch->row);
@@ -47,6 +57,10 @@ int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, 
     const mdl_rows_t *rows = &task->models[model];
     double *power = values + task->n_pair, *exponents = power + task->n_model;
     int exponent;
+    if (batch->device != NULL)
+        return mdl_batch_device_take(batch->device, model, n_row, rows->n_feat, x,
+                                     task->gamma != NULL ? task->gamma[model] : 0,
+                                     task->gamma != NULL ? task->exponent[model] : 0, err);
     int64_t bad = real->batch_gram(x, n_row, rows->n_feat, batch->work, batch->gram, &exponent);
     if (bad >= 0)
         return mdl_cka_refuse_value(rows, first, bad, err);
@@ -61,14 +75,38 @@ int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, 
     return MDL_OK;
 }
 
-void mdl_batch_finish(mdl_batch_t *batch, int64_t n_row, double *values)
+static int finish_on_device(mdl_batch_t *batch, int64_t first, int64_t n_row, double *values,
+                            mdl_error_t *err)
 {
     const mdl_cka_task_t *task = batch->task;
+    double *power = values + task->n_pair, *exponent = power + task->n_model;
+    int64_t *bad = NULL;
+    int rc;
+    MDL_TRY(mdl_alloc(&bad, (size_t)task->n_model, sizeof *bad, "indices", err));
+    MDL_TRY(mdl_batch_device_finish(batch->device, n_row, values, power, exponent, bad, err));
+    for (int a = 0; rc == MDL_OK && a < task->n_model; a++) {
+        if (bad[a] >= 0)
+            rc = mdl_cka_refuse_value(&task->models[a], first, bad[a], err);
+        if (task->gamma != NULL)
+            exponent[a] = 0;
+    }
+done:
+    free(bad);
+    return rc;
+}
+
+int mdl_batch_finish(mdl_batch_t *batch, int64_t first, int64_t n_row, double *values,
+                     mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = batch->task;
+    if (batch->device != NULL)
+        return finish_on_device(batch, first, n_row, values, err);
     double scale = 2 / ((double)n_row * (double)(n_row - 3));
     task->real->products(batch->centred, task->n_model, batch->stride, mdl_real_packed(n_row),
                          values);
     for (int64_t pair = 0; pair < task->n_pair; pair++)
         values[pair] *= scale;
+    return MDL_OK;
 }
 
 /* A model without variance so far takes the other's power of two. */

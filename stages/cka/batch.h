@@ -3,15 +3,17 @@
 #define MDL_CKA_BATCH_H
 
 #include "cka/estimate.h"
+#include "kernels/batch_device.h"
 #include "mpi/chunks.h"
 
 typedef struct {
     const mdl_cka_task_t *task;
-    int64_t max_row, stride; /* rows of a batch; reals between the models' Gram matrices */
-    void *work;              /* scratch of real->batch_gram */
-    void *gram;              /* [padded batch, padded batch] */
-    double *row;             /* [batch] */
-    void *centred;           /* [n_model, stride] packed U-centred Gram matrices of the batch */
+    mdl_batch_device_t *device; /* that computes instead, or NULL: then the rest is used */
+    int64_t max_row, stride;    /* rows of a batch; reals between the models' Gram matrices */
+    void *work;                 /* scratch of real->batch_gram */
+    void *gram;                 /* [padded batch, padded batch] */
+    double *row;                /* [batch] */
+    void *centred;              /* [n_model, stride] packed U-centred Gram matrices of the batch */
 } mdl_batch_t;
 
 /* Memory for batches of at most max_row rows. Freed with mdl_batch_free, also after a failure. Not
@@ -32,8 +34,10 @@ static inline int64_t mdl_batch_n_value(const mdl_cka_task_t *task)
 int mdl_batch_take(mdl_batch_t *batch, int model, int64_t first, int64_t n_row, const void *x,
                    double *values, mdl_error_t *err);
 
-/* The HSICs of all pairs, once every model is taken. Not collective. */
-void mdl_batch_finish(mdl_batch_t *batch, int64_t n_row, double *values);
+/* The HSICs of all pairs, once every model's rows from first on are taken. Not collective. Returns
+ * MDL_E_INPUT for a value that is not finite, which a device finds only now. */
+int mdl_batch_finish(mdl_batch_t *batch, int64_t first, int64_t n_row, double *values,
+                     mdl_error_t *err);
 
 /* Adds a batch's numbers to those of others, whatever the powers of two. */
 void mdl_batch_add(const mdl_cka_task_t *task, double *into, const double *values);

@@ -1,6 +1,7 @@
 #include "cka/cka.h"
 
 #include "cka/archives.h"
+#include "cka/backend.h"
 #include "cka/gram_cache.h"
 #include "cka/measure.h"
 #include "cka/plan.h"
@@ -21,6 +22,7 @@ const mdl_cka_options_t mdl_cka_defaults = {.measure = "cka",
                                             .kernel = "linear",
                                             .route = "auto",
                                             .precision = "auto",
+                                            .backend = "auto",
                                             .rows = "all",
                                             .stop = "none",
                                             .linkage = "average",
@@ -47,8 +49,10 @@ static const mdl_option_t table[] = {
     {"route", 0, MDL_OPTION_CHOICE, "auto|minibatch|gram|feature",
      "how: by what costs least (auto, the default), batches, Gram tiles, covariance blocks",
      AT(route)},
-    {"precision", 0, MDL_OPTION_CHOICE, "auto|float32|float64",
+    {"precision", 0, MDL_OPTION_CHOICE, "auto|float32|float64|bfloat16",
      "of products; sums are double (default float32 unless an archive is float64)", AT(precision)},
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda",
+     "where minibatch computes (default auto: on GPUs where every rank has one)", AT(backend)},
     {"rows", 0, MDL_OPTION_CHOICE, "all|common",
      "samples that a file lacks: refuse (all, the default) or leave out (common)", AT(rows)},
     {"stop", 0, MDL_OPTION_CHOICE, "none|clusters",
@@ -83,7 +87,7 @@ typedef struct {
     mdl_stage_t *stage;
     mdl_measure_settings_t measure; /* the settings below are those of CKA */
     mdl_cka_settings_t settings;
-    const char *route, *precision; /* as asked for */
+    const char *route, *precision, *backend; /* as asked for */
     const char *stop;
     mdl_stopping_t stopping; /* threshold NAN: the side's usual one */
     int common;
@@ -139,6 +143,8 @@ static int settle(job_t *job, const mdl_cka_archives_t *archives, mdl_plan_route
         s->precision = mdl_cka_archives_precision(archives);
     else
         mdl_encoding_find(job->precision, &s->precision);
+    s->bfloat16 = s->precision == MDL_BFLOAT16;
+    s->precision = s->bfloat16 ? MDL_FLOAT32 : s->precision;
     *route = mdl_cka_route(s, archives);
     if (strcmp(job->route, "auto") != 0) {
         if (minibatch != (strcmp(job->route, "minibatch") == 0))
@@ -177,7 +183,8 @@ static char *configuration_of(const job_t *job)
                     estimator_names[s->estimator], batch,
                     s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
                     s->estimator == MDL_CKA_MINIBATCH ? "minibatch" : route,
-                    mdl_encoding_name(s->precision), job->common ? "common" : "all", stop);
+                    mdl_encoding_name(s->bfloat16 ? MDL_BFLOAT16 : s->precision),
+                    job->common ? "common" : "all", stop);
 }
 
 /* Biased CKA of independent white data is 1 / sqrt((1 + n/d1) (1 + n/d2)), near 1 for n << d. */
@@ -248,6 +255,7 @@ static int compute_cka(const job_t *job, mdl_plan_route_t route, const mdl_cka_a
     if (mdl_gram_cache_is_needed(job->gram_cache, archives))
         MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &job->settings, archives,
                                     &settings.cache, err));
+    MDL_TRY(mdl_cka_choose_backend(stage->comm, job->backend, &settings, err));
     rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums, err);
     MDL_TRY(mdl_gram_cache_close(settings.cache, rc, err));
     if (job->settings.stopping != NULL) {
@@ -325,6 +333,12 @@ static int print_plan(const job_t *job, mdl_plan_route_t route, const mdl_cka_ar
     return MDL_OK;
 }
 
+/* The other measures need the rows themselves. */
+static const char *gram_cache_of(const job_t *job)
+{
+    return job->measure.measure == MDL_MEASURE_CKA ? job->gram_cache : NULL;
+}
+
 static int compare(job_t *job, mdl_error_t *err)
 {
     mdl_stage_t *stage = job->stage;
@@ -334,7 +348,7 @@ static int compare(job_t *job, mdl_error_t *err)
     mdl_provenance_t provenance = {.schema = MDL_SIMILARITY_SCHEMA,
                                    .version = MDL_SIMILARITY_VERSION};
     int current = 0;
-    int rc = mdl_gram_cache_archives(job->gram_cache, job->paths, job->n_path, job->common,
+    int rc = mdl_gram_cache_archives(gram_cache_of(job), job->paths, job->n_path, job->common,
                                      &archives, err);
     if (rc == MDL_OK)
         rc = settle(job, &archives, &route, err);
@@ -452,6 +466,7 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
     job_t job = {.stage = stage,
                  .route = options->route,
                  .precision = options->precision,
+                 .backend = options->backend,
                  .common = strcmp(options->rows, "common") == 0};
     int rc;
     if (options->side == NULL || options->output != NULL || stage->n_argument > 0)
@@ -491,6 +506,7 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
                                          options->sigma),
                  .route = options->route,
                  .precision = options->precision,
+                 .backend = options->backend,
                  .stop = options->stop,
                  .stopping = {.cut = {.linkage = mdl_linkage_named(options->linkage),
                                       .threshold = options->threshold},

@@ -6,7 +6,7 @@
 
 typedef struct {
     const char *estimator, *kernel, *route, *precision, *rows, *side, *output;
-    const char *stop, *linkage, *measure, *grid, *gram_cache;
+    const char *stop, *linkage, *measure, *grid, *backend, *gram_cache;
     int64_t batch, seed;
     double sigma, alpha, threshold;
 } mdl_cka_options_t;

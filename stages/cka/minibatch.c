@@ -87,8 +87,8 @@ static int compute_batch(void *data, int64_t item, double *values, mdl_error_t *
         if (rc != MDL_OK)
             return rc;
     }
-    mdl_batch_finish(&work->batch, mdl_batch_rows(task, number), values);
-    return MDL_OK;
+    return mdl_batch_finish(&work->batch, number * task->settings->batch,
+                            mdl_batch_rows(task, number), values, err);
 }
 
 static void add_batch(void *data, double *into, const double *values)

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a sample's id while a file is opened: the ids of two files, each with its pointer. */
+enum { ID_BYTES = 40 };
+
 /* Sizes that all routes' costs are made of. */
 typedef struct {
     double n, n_model, n_pair, size; /* rows, models, pairs, bytes of a real */
@@ -56,7 +59,7 @@ static mdl_cka_plan_t plan_minibatch(const sizes_t *s, const mdl_cka_settings_t 
         .flops = s->n * batch * (s->sum_feat + s->n_model * s->n_model / 2),
         .memory_per_rank =
             s->size * batch * (3 * s->max_feat + MDL_REAL_DEPTH + batch * (1 + s->n_model / 2)) +
-            2 * chunks + 16 * s->n * s->n_model,
+            2 * chunks + ID_BYTES * s->n,
         .bytes_sent_per_rank = chunks};
 }
 
@@ -81,7 +84,7 @@ static mdl_cka_plan_t plan_gram(const sizes_t *s)
                                 (all    ? data
                                  : some ? held
                                         : 0) +
-                                16 * s->n * s->n_model,
+                                ID_BYTES * s->n,
                             .bytes_sent_per_rank = chunk_bytes(n_item, 2 * s->n_pair + s->n_model) +
                                                    chunk_bytes(n_tile, s->sum_feat + s->n_model)};
 }
@@ -95,8 +98,7 @@ static mdl_cka_plan_t plan_feature(const sizes_t *s)
         .bytes_read = s->n * s->row_bytes * (s->n_model + 1),
         .flops = s->n * s->sum_feat * s->sum_feat,
         .memory_per_rank = s->size * 2 * tile * s->max_feat +
-                           (8 + s->size) * fmin(s->max_feat, 2048) * s->max_feat +
-                           16 * s->n * s->n_model,
+                           (8 + s->size) * fmin(s->max_feat, 2048) * s->max_feat + ID_BYTES * s->n,
         .bytes_sent_per_rank = 8 * 3 * s->n_pair + chunk_bytes(n_tile, s->sum_feat + s->n_model)};
 }
 
