@@ -140,6 +140,7 @@ static int batch_gradient(const job_t *job, const run_t *run, float *loss, float
     double total = 0, sum;
     int64_t n = batch->n_visual * job->d;
     for (int64_t b = 0; b < batch->n_sample; b++) {
+        memset(run->ws->dstream + job->d, 0, (size_t)n * sizeof(float)); /* none scored: stays */
         MDL_TRY(mdl_sample_gradient(run->ws, &batch->sample[b], 1.0 / (double)batch->n_scored, &sum,
                                     job->err));
         total += sum;
