@@ -127,19 +127,23 @@ static double slope_at(const mdl_backtest_t *test, int64_t i, int j, int span, d
     return slope;
 }
 
-/* Clips slopes and draws them to their mean by as much as their noise explains of their spread. */
-static void tame(const mdl_backtest_t *test, double *slopes, const double *noises, int64_t n)
+/* Clips slopes and draws them to their mean by as much as their noise explains of their spread.
+ * Returns the share of the spread that isn't noise, 1 when it isn't known. */
+static double tame(const mdl_backtest_t *test, double *slopes, const double *noises, int64_t n)
 {
     mdl_clip(slopes, n, test->rule->slope_clip, &test->scratch[3 * test->n]);
     double noise = mean_of(noises, n);
     if (!test->rule->shrink || n < 4 || !isfinite(noise))
-        return;
+        return 1;
     double mean = mean_of(slopes, n), total = 0;
     for (int64_t i = 0; i < n; i++)
         total += (slopes[i] - mean) * (slopes[i] - mean) / (double)n;
     double real = fmax(total - noise, 0.1 * total);
+    if (total <= 0)
+        return 1;
     for (int64_t i = 0; i < n; i++)
         slopes[i] = mean + (slopes[i] - mean) * real / (real + noises[i] + 1e-30);
+    return real / total;
 }
 
 /* Slopes at the ends of the curves; a curve without one gets the pool's median. */
@@ -154,9 +158,10 @@ static void take_slopes(mdl_backtest_t *test)
     }
     if (n == 0) {
         memset(test->slope, 0, (size_t)test->n * sizeof *test->slope);
+        test->trust = 1;
         return;
     }
-    tame(test, known, noises, n);
+    test->trust = tame(test, known, noises, n);
     test->mean_slope = mean_of(known, n);
     for (int64_t i = 0, k = 0; i < test->n; i++)
         if (isfinite(test->slope[i]))
@@ -227,13 +232,14 @@ static void find_shares(mdl_backtest_t *test)
             mean_products += weight * (double)trial.n * trial.mean * gain;
             mean_squares += weight * (double)trial.n * trial.mean * trial.mean;
         }
+    const double expected = rule->prior * test->trust * test->trust;
     double prior = 0, mean = test->mean_slope;
     for (int64_t i = 0; i < test->n; i++)
         prior += rule->prior_weight * (test->slope[i] - mean) * (test->slope[i] - mean);
     double mean_prior = (double)test->n * mean * mean;
-    test->share = rule->prior;
+    test->share = expected;
     if (squares + prior > 0)
-        test->share = (products + rule->prior * prior) / (squares + prior);
+        test->share = (products + expected * prior) / (squares + prior);
     test->share = fmin(fmax(test->share, 0), rule->most);
     test->mean_share = rule->mean_prior;
     if (mean_squares + mean_prior > 0)

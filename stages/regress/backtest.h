@@ -14,7 +14,8 @@ typedef struct {
     double slope_clip;   /* slopes are clipped to the pool's median +- so many MAD */
     double gain_clip;    /* so are true gains */
     double fade;         /* a back-test half an octave further back weighs exp(-fade) less */
-    double prior, prior_weight, most; /* share of the slope: prior, its weight, upper limit */
+    double prior, prior_weight, most; /* share of the slope: prior when there is
+                                         no noise, its weight, upper limit */
     double mean_prior, mean_most;     /* of the pool's mean gain; mean_most < 0 = as the share */
     int shrink;                       /* shrink slopes by the noise of their points */
 } mdl_backtest_rule_t;
@@ -29,6 +30,7 @@ typedef struct {
     double *last_y, *last_s, *octaves; /* [n] of the last point; octaves from it to ratio 1 */
     double *slope;                     /* [n] after clipping and shrinking */
     double share, mean_share, mean_slope;
+    double trust;    /* share of the slopes' spread that isn't noise */
     int is_bounded;  /* all errors are at most 1 */
     double *scratch; /* [5 n] */
     /* what back-tests found */
