@@ -70,12 +70,27 @@ static double invert(double (*below)(double, int), double q, int dof)
     return 0.5 * (low + high);
 }
 
+/* Quantiles are asked for again and again with the same q: the last one of each dof is kept. */
+enum { MAX_KEPT_DOF = 64 };
+
+static double kept_or_found(double (*below)(double, int), double q, int dof)
+{
+    static double kept_q[MAX_KEPT_DOF], kept[MAX_KEPT_DOF];
+    if (dof >= MAX_KEPT_DOF)
+        return invert(below, q, dof);
+    if (kept_q[dof] != q) {
+        kept[dof] = invert(below, q, dof);
+        kept_q[dof] = q;
+    }
+    return kept[dof];
+}
+
 double mdl_quantile_normal(double q)
 {
-    return invert(normal_below, q, 0);
+    return kept_or_found(normal_below, q, 0);
 }
 
 double mdl_quantile_t(double q, int dof)
 {
-    return invert(t_below, q, dof);
+    return kept_or_found(t_below, q, dof);
 }
