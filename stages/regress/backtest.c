@@ -156,6 +156,7 @@ static void take_slopes(mdl_backtest_t *test)
         if (isfinite(test->slope[i]))
             known[n++] = test->slope[i];
     }
+    test->has_slope = n > 0;
     if (n == 0) {
         memset(test->slope, 0, (size_t)test->n * sizeof *test->slope);
         test->trust = 1;

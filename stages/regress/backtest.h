@@ -29,6 +29,7 @@ typedef struct {
     int *last;         /* [n] grid index of the last point, at least MDL_GRID when outside */
     double *last_y, *last_s, *octaves; /* [n] of the last point; octaves from it to ratio 1 */
     double *slope;                     /* [n] after clipping and shrinking */
+    int has_slope;                     /* any curve has */
     double share, mean_share, mean_slope;
     double trust;    /* share of the slopes' spread that isn't noise */
     int is_bounded;  /* all errors are at most 1 */

@@ -74,7 +74,8 @@ static double mean_noise(const mdl_backtest_t *test)
     return sum;
 }
 
-/* What is believed before any test: half of the slopes' size and twice the points' noise. */
+/* What is believed before any test: half of the slopes' size (0.3 where none is known) and twice
+ * the points' noise. */
 static double prior_square(const mdl_backtest_t *test, double z, double noise)
 {
     double square = 0, room = 0;
@@ -82,7 +83,7 @@ static double prior_square(const mdl_backtest_t *test, double z, double noise)
         square += test->slope[i] * test->slope[i] / (double)test->n;
         room += mdl_backtest_room(test, test->last_y[i]) / (double)test->n;
     }
-    double one = z * (0.5 * sqrt(square) + 0.005) / room;
+    double one = z * (0.5 * (test->has_slope ? sqrt(square) : 0.3) + 0.005) / room;
     return 4 * one * one + (isfinite(noise) ? 2 * z * z * noise : 0);
 }
 

@@ -113,6 +113,7 @@ class Pool:
         rule = self.rule
         pairs = np.array([self.slope(i, self.last[i], rule["span"]) for i in range(self.n)])
         known = np.isfinite(pairs[:, 0])
+        self.known = known.any()
         self.f, self.mean, trust = np.zeros(self.n), 0.0, 1.0
         if known.any():
             self.f[known], trust = self.tame(pairs[known, 0], pairs[known, 1])
@@ -159,7 +160,8 @@ class Pool:
             shifts.append((np.exp(-0.5 * t), middle / h))
             own.setdefault(h, []).append((np.full(len(left), np.exp(-0.25 * t)), np.abs(left - middle)))
         noise = np.mean(self.last_s**2)
-        one = z * (0.5 * np.sqrt(np.mean(self.f**2)) + 0.005) / np.mean(self.room(self.last_y))
+        size = np.sqrt(np.mean(self.f**2)) if self.known else 0.3
+        one = z * (0.5 * size + 0.005) / np.mean(self.room(self.last_y))
         rows = [(2, 4 * one**2 + (2 * z * z * noise if np.isfinite(noise) else 0), 1.0)]
         for h, parts in own.items():
             weight = np.concatenate([p[0] for p in parts])
