@@ -7,8 +7,8 @@
 
 typedef struct {
     const char *side, *out, *rows, *label, *encoding;
-    const char *vision, *checkpoint, *corpus, *model, *pooling;
-    int64_t samples, warmup, batch, seed;
+    const char *vision, *checkpoint, *corpus, *model, *pooling, *images;
+    int64_t samples, warmup, batch, seed, layer;
     double learning_rate;
 } mdl_archive_options_t;
 
@@ -28,7 +28,8 @@ typedef struct {
     int (*run)(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err);
 } mdl_archive_command_t;
 
-extern const mdl_archive_command_t mdl_archive_import, mdl_archive_extract, mdl_archive_ls,
-    mdl_archive_verify, mdl_archive_verify_model, mdl_archive_export;
+extern const mdl_archive_command_t mdl_archive_import, mdl_archive_extract,
+    mdl_archive_extract_vision, mdl_archive_ls, mdl_archive_verify, mdl_archive_verify_model,
+    mdl_archive_export;
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const mdl_archive_command_t *const commands[] = {
-    &mdl_archive_import, &mdl_archive_extract,      &mdl_archive_ls,
+    &mdl_archive_import, &mdl_archive_extract,      &mdl_archive_extract_vision, &mdl_archive_ls,
     &mdl_archive_verify, &mdl_archive_verify_model, &mdl_archive_export};
 enum { N_COMMAND = sizeof commands / sizeof commands[0] };
 
@@ -14,6 +14,7 @@ static const mdl_command_t overview = {
     .summary = "The activations of models, one archive file (HDF5) a model. COMMAND is one of\n"
                "  import   from .npy, .safetensors and .h5 files\n"
                "  extract  the last hidden states of a language model\n"
+               "  extract-vision  the features of a vision encoder on images\n"
                "  ls       list archive files\n"
                "  verify   check every digest of archive files\n"
                "  verify-model  compare a model's results with a reference\n"
