@@ -89,11 +89,12 @@ int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_
     MDL_TRY(mdl_alloc(&pool->ve_name, n, sizeof(char *), "names", err));
     MDL_TRY(mdl_alloc(&pool->llm_name, n, sizeof(char *), "names", err));
     choose_curves(table, task, warn, pool);
-    if (pool->n == 0)
-        MDL_TRY(mdl_fail(err, MDL_E_INPUT,
-                         "task %s: no model has a point at ratio 1, so there is nothing to compare "
-                         "a choice with",
-                         table->curves[table->first[task]].task));
+    if (pool->n == 0) {
+        if (warn)
+            mdl_log(MDL_LOG_WARN, "task %s is left out: no model has a point at ratio 1",
+                    pool->task);
+        goto done;
+    }
     if (pool->n == 1 && warn)
         mdl_log(MDL_LOG_WARN, "task %s has one model, %s: it has no ranking", pool->task,
                 pool->curves[0]->model);

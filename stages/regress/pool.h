@@ -37,7 +37,9 @@ typedef struct {
 
 /* The pool of task number task. What can't be used is named in warnings when warn is not 0: models
  * that miss ratio 1, a second kind of run. Freed with mdl_pool_free; table and alike are borrowed.
- * Not collective. Returns MDL_E_INPUT when no model is left or one has no similarity. */
+ * n is 0 when no model can be used. Not collective. Returns MDL_E_INPUT when one has no similarity.
+ */
+ */
 int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_t *alike, int warn,
                   mdl_pool_t *pool, mdl_error_t *err);
 void mdl_pool_free(mdl_pool_t *pool);

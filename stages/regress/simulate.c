@@ -57,7 +57,7 @@ done:
     return rc;
 }
 
-/* Makes the pools of the tasks; one that has nothing to compare with is named and left out. */
+/* Makes the pools of the tasks; one that has nothing to compare with is left out. */
 static int make_pools(run_t *run, mdl_error_t *err)
 {
     int64_t largest = 0;
@@ -65,14 +65,11 @@ static int make_pools(run_t *run, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&run->pools, (size_t)run->table.n_task, sizeof *run->pools, "tasks", err));
     for (int64_t t = 0; t < run->table.n_task; t++) {
         mdl_pool_t *pool = &run->pools[run->n_pool];
-        rc = mdl_pool_make(&run->table, t, &run->alike, 1, pool, err);
-        if (rc == MDL_E_INPUT && pool->task != NULL && pool->n == 0) {
-            mdl_log(MDL_LOG_WARN, "%s", err->text);
+        MDL_TRY(mdl_pool_make(&run->table, t, &run->alike, 1, pool, err));
+        if (pool->n == 0) {
             mdl_pool_free(pool);
             continue;
         }
-        if (rc != MDL_OK)
-            goto done;
         largest = pool->n > largest ? pool->n : largest;
         run->n_pool++;
     }
