@@ -29,6 +29,7 @@ grep -q '^mistral visual .* ok$' lines.txt || fail "the projector has no window"
 
 echo "-- folders that can't be taken"
 expect 64 "give the model folders" mordal-archive verify-model
+expect 0 "usage: mordal-archive verify-model DIR" mordal-archive verify-model --help
 expect 66 "nowhere" mordal-archive verify-model nowhere
 sed -i 's/"model_type": "mistral"/"model_type": "mixtral"/' window/config.json
 expect 65 'model_type is "mixtral"' mordal-archive verify-model window
