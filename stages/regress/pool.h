@@ -39,7 +39,6 @@ typedef struct {
  * that miss ratio 1, a second kind of run. Freed with mdl_pool_free; table and alike are borrowed.
  * n is 0 when no model can be used. Not collective. Returns MDL_E_INPUT when one has no similarity.
  */
- */
 int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_t *alike, int warn,
                   mdl_pool_t *pool, mdl_error_t *err);
 void mdl_pool_free(mdl_pool_t *pool);
