@@ -18,7 +18,8 @@ cp rows.csv first.csv
 
 # Only fractions up to --at count; other ranks give nothing twice.
 awk -F, '/^#/ || $3 == "fraction" || $3 <= 0.125' "$table" > cut.csv
-predict cut.csv && cmp rows.csv first.csv || fail "points beyond --at were used"
+predict cut.csv
+cmp rows.csv first.csv || fail "points beyond --at were used"
 mpiexec -n 3 mordal-regress --curves "$table" --print csv 2> log.txt | cmp - first.csv || fail "ranks differ"
 
 for method in calibrated-slope last-value log-linear power-law; do
