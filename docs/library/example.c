@@ -10,8 +10,7 @@ static void print(const double *similarity, const double *standard_error, int n)
 {
     for (int i = 0; i < n; i++)
         for (int j = 0; j < i; j++)
-            printf("%d %d: %.6f +- %.6f\n", i, j, similarity[i * n + j],
-                   standard_error[i * n + j]);
+            printf("%d %d: %.6f +- %.6f\n", i, j, similarity[i * n + j], standard_error[i * n + j]);
 }
 
 static int in_memory(double *similarity, double *standard_error, char *error)
@@ -21,8 +20,8 @@ static int in_memory(double *similarity, double *standard_error, char *error)
         for (int j = 0; j < N_A; j++)
             a[i * N_A + j] = (float)((i * 3 + j * 5 + 7 * i * j + i * i % 11) % 17 - 8);
         for (int j = 0; j < N_B; j++)
-            b[i * N_B + j] = (float)((i * 5 + j * 2 + 7 * i * j + i * i % 11) % 13 - 6) +
-                             a[i * N_A + j] / 2;
+            b[i * N_B + j] =
+                (float)((i * 5 + j * 2 + 7 * i * j + i * i % 11) % 13 - 6) + a[i * N_A + j] / 2;
     }
     mordal_cka_model models[] = {{.name = "a", .n_feat = N_A, .values = a},
                                  {.name = "b", .n_feat = N_B, .values = b}};
