@@ -19,6 +19,15 @@ int mdl_fail(mdl_error_t *err, int code, const char *format, ...)
     return code;
 }
 
+/* As much of text as fits. */
+static void append(mdl_error_t *err, const char *text)
+{
+    size_t used = strlen(err->text), room = sizeof err->text - used - 1, n = strlen(text);
+    n = n < room ? n : room;
+    memcpy(err->text + used, text, n);
+    err->text[used + n] = '\0';
+}
+
 int mdl_error_prefix(mdl_error_t *err, const char *format, ...)
 {
     char old[sizeof err->text];
@@ -27,11 +36,8 @@ int mdl_error_prefix(mdl_error_t *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    size_t used = strlen(err->text);
-    size_t room = sizeof err->text - used - 1;
-    strncat(err->text, ": ", room);
-    room = sizeof err->text - strlen(err->text) - 1;
-    strncat(err->text, old, room);
+    append(err, ": ");
+    append(err, old);
     return err->code;
 }
 
