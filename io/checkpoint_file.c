@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "io/path.h"
 #include "io/result.h"
 
 #include <dirent.h>
@@ -179,9 +180,19 @@ static int put_aside(const char *path, mdl_error_t *err)
     return rc;
 }
 
+/* Removes what a run that was killed while it wrote left behind. */
+static void sweep(const char *folder)
+{
+    char *pattern = mdl_text("%s/checkpoint-*.h5", folder);
+    if (pattern != NULL)
+        mdl_path_sweep(pattern);
+    free(pattern);
+}
+
 int mdl_checkpoint_read_newest(const char *folder, const char *configuration, int64_t max_step,
                                mdl_checkpoint_t *checkpoint, mdl_error_t *err)
 {
+    sweep(folder);
     int64_t *steps, n_step;
     int rc = mdl_checkpoint_list(folder, &steps, &n_step, err);
     if (rc != MDL_OK)
