@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 /* Puts the measured error at ratio 1 in place of the candidate's prediction, with the interval of
- * regress->confidence that its standard error gives (normal), and the status measured. Not collective. */
+ * regress->confidence that its standard error gives (normal), and the status measured. Not
+ * collective. */
 void mdl_ranking_set_measured(mdl_regress_t *regress, const char *candidate,
                               const mdl_point_t *point);
 
