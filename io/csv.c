@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 int mdl_csv_refuse(const mdl_csv_t *csv, mdl_error_t *err, const char *what, const char *value)
@@ -109,4 +110,22 @@ void mdl_csv_close(mdl_csv_t *csv)
     if (csv->file != NULL)
         fclose(csv->file);
     csv->file = NULL;
+}
+
+int mdl_csv_make_room(const mdl_csv_t *csv, void *pointer_to_rows, size_t row_size, int64_t n_row,
+                      int64_t *n_room, mdl_error_t *err)
+{
+    void *rows;
+    if (n_row == MDL_CSV_MAX_ROW)
+        return mdl_fail(err, MDL_E_INPUT, "%s: has more than %d rows", csv->path, MDL_CSV_MAX_ROW);
+    if (n_row < *n_room)
+        return MDL_OK;
+    int64_t n_new = *n_room > 0 ? 2 * *n_room : 256;
+    memcpy(&rows, pointer_to_rows, sizeof rows);
+    rows = realloc(rows, (size_t)n_new * row_size);
+    if (rows == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory: reading %s", csv->path);
+    memcpy(pointer_to_rows, &rows, sizeof rows);
+    *n_room = n_new;
+    return MDL_OK;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { MDL_CSV_MAX_LINE = 4096, MDL_CSV_MAX_FIELD = 64 };
+enum { MDL_CSV_MAX_LINE = 4096, MDL_CSV_MAX_FIELD = 64, MDL_CSV_MAX_ROW = 10000000 };
 
 typedef struct {
     const char *path;
@@ -32,6 +32,12 @@ void mdl_csv_close(mdl_csv_t *csv);
 /* Reads the next line into fields; *end is 1 after the last. Not collective. Returns MDL_E_IO, or
  * MDL_E_INPUT with the line when it isn't plain CSV or hasn't the header's number of fields. */
 int mdl_csv_next(mdl_csv_t *csv, int *end, mdl_error_t *err);
+
+/* Makes room for row n_row (from 0) in the array at pointer_to_rows, which holds *n_room rows of
+ * row_size bytes and is freed by the caller, by doubling it when it is full. Not collective.
+ * Returns MDL_E_INPUT beyond MDL_CSV_MAX_ROW rows, or MDL_E_MEMORY. */
+int mdl_csv_make_room(const mdl_csv_t *csv, void *pointer_to_rows, size_t row_size, int64_t n_row,
+                      int64_t *n_room, mdl_error_t *err);
 
 /* MDL_E_INPUT: "PATH, line N: what 'value'". */
 int mdl_csv_refuse(const mdl_csv_t *csv, mdl_error_t *err, const char *what, const char *value);

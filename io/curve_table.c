@@ -24,7 +24,7 @@ enum {
     KIND,
     N_COLUMN
 };
-enum { MAX_ROW = 10000000, MAX_NAME = 200 };
+enum { MAX_NAME = 200 };
 
 static const char *const column_names[N_COLUMN] = {"model",    "ve",      "llm",  "task",
                                                    "fraction", "ratio",   "err",  "err_stderr",
@@ -208,17 +208,10 @@ static int read_rows(reader_t *reader, mdl_error_t *err)
         int end, used, rc = mdl_csv_next(&reader->csv, &end, err);
         if (rc != MDL_OK || end)
             return rc;
-        if (reader->n_row == MAX_ROW)
-            return mdl_fail(err, MDL_E_INPUT, "%s: has more than %d rows", reader->csv.path,
-                            MAX_ROW);
-        if (reader->n_row == reader->n_room) {
-            int64_t n_room = reader->n_room > 0 ? 2 * reader->n_room : 256;
-            row_t *rows = realloc(reader->rows, (size_t)n_room * sizeof *rows);
-            if (rows == NULL)
-                return mdl_fail(err, MDL_E_MEMORY, "out of memory: reading %s", reader->csv.path);
-            reader->rows = rows;
-            reader->n_room = n_room;
-        }
+        rc = mdl_csv_make_room(&reader->csv, &reader->rows, sizeof *reader->rows, reader->n_row,
+                               &reader->n_room, err);
+        if (rc != MDL_OK)
+            return rc;
         rc = read_row(reader, &reader->rows[reader->n_row], &used, err);
         if (rc != MDL_OK)
             return rc;
