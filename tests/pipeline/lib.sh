@@ -34,9 +34,13 @@ YAML
     } >"$folder/STUDY.yaml"
 }
 
-# A number from a result: value FILE.h5 DATASET -> the values on one line.
-value() {
-    h5dump -d "$2" -y -o /dev/stdout "$1" | grep -vE '^(HDF5|DATASET|   |[{}])' | tr -d '\n'
+# print_value LABEL FILE.h5 DATASET: label, dataset and all its values to the last digit on one line;
+# fails when there is none, so that a comparison never compares nothing.
+print_value() {
+    rm -f values.txt
+    h5dump -d "$3" -y -w 0 -m %.17g -o values.txt "$2" >/dev/null
+    grep -q '[[:alnum:]]' values.txt || fail "$2: no values in $3"
+    echo "$1 $3 $(tr -d ' \n' <values.txt)"
 }
 
 # The content digest of a result: the same for the same content.

@@ -10,14 +10,14 @@ for ranks in 1 2 4; do
     # train_seconds differ from run to run: compare what was decided and measured
     for set in candidate error error_stderr loss promoted; do
         for file in np"$ranks"/rungs/*.h5; do
-            echo "$(basename "$file") $set $(value "$file" "/$set")"
+            print_value "$(basename "$file")" "$file" "/$set"
         done
     done >"decided.$ranks"
     for set in candidate status predicted low high point_error point_used; do
-        echo "$set $(value "np$ranks/regress/regress.h5" "/$set")"
+        print_value regress "np$ranks/regress/regress.h5" "/$set"
     done >>"decided.$ranks"
     for file in vision.h5 $(cd "np$ranks/cka" && ls language-*); do
-        echo "$file $(value "np$ranks/cka/$file" /similarity)"
+        print_value "$file" "np$ranks/cka/$file" /similarity
     done >>"decided.$ranks"
 done
 cmp decided.1 decided.2 || fail "2 ranks decide otherwise than 1"
