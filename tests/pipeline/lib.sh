@@ -43,18 +43,6 @@ print_value() {
     echo "$1 $3 $(tr -d ' \n' <values.txt)"
 }
 
-# The content digest of a result: the same for the same content.
-content() {
-    h5dump -a /content_digest "$1" | grep '(0)' | tr -d ' "'
-}
-
-# all_contents FOLDER: name and content digest of every result of a study.
-all_contents() {
-    (cd "$1" && for file in cka/*.h5 clusters/*.h5 rungs/*.h5 regress/*.h5; do
-        echo "$file $(content "$file")"
-    done)
-}
-
 fail() {
     echo "FAILED: $*" >&2
     exit 1
