@@ -76,7 +76,11 @@ typedef struct {
 
         int64_t epochs, batch; /* passes over the alignment set at ratio 1; samples a step */
         double learning_rate, beta1, beta2, epsilon;
-        int64_t lora_rank; /* 0 = projector alone */
+        char *schedule;      /* linear | cosine: how the learning rate falls */
+        double warmup_ratio; /* share of the alignment run over which it rises from 0 */
+        double weight_decay; /* decoupled, as AdamW's */
+        double clip_norm;    /* longest gradient; 0 = any */
+        int64_t lora_rank;   /* 0 = projector alone */
         double lora_alpha;
         char **lora_targets;
         unsigned n_lora_target;

@@ -52,6 +52,7 @@ static int name_things(job_t *job, const char *vision, mdl_error_t *err)
                                        [MDL_POOL_ALL] = "last hidden states of all positions"};
     const mdl_extract_t *extract = job->extract;
     const mdl_training_settings_t *settings = &extract->settings;
+    const mdl_optimiser_settings_t *optimiser = &settings->optimiser;
     job->pooling = mdl_pooling_find(extract->pooling);
     job->vision = mdl_text("%s", vision);
     job->label = mdl_text("%s after %s", rows[job->pooling], vision);
@@ -60,10 +61,13 @@ static int name_things(job_t *job, const char *vision, mdl_error_t *err)
     job->configuration =
         mdl_text("model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
                  "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64
-                 "\nlearning_rate=%.15g\nbeta1=%.15g\nbeta2=%.15g\nepsilon=%.15g",
+                 "\nlearning_rate=%.15g\nschedule=%s\nwarmup_ratio=%.15g\nbeta1=%.15g\nbeta2=%.15g"
+                 "\nepsilon=%.15g\nweight_decay=%.15g\nclip_norm=%.15g",
                  job->language->model, vision, extract->pooling, extract->samples, extract->warmup,
-                 settings->seed, settings->epochs, settings->batch, settings->learning_rate,
-                 settings->beta1, settings->beta2, settings->epsilon);
+                 settings->seed, settings->epochs, settings->batch, optimiser->learning_rate,
+                 optimiser->schedule == MDL_SCHEDULE_COSINE ? "cosine" : "linear",
+                 optimiser->warmup_ratio, optimiser->beta1, optimiser->beta2, optimiser->epsilon,
+                 optimiser->weight_decay, optimiser->clip_norm);
     if (job->vision == NULL || job->label == NULL || job->source == NULL ||
         job->configuration == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the names of an extraction");

@@ -95,18 +95,19 @@ static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *opti
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a name"));
     mdl_extract_language_t language = {
         .model = name, .checkpoint = options->checkpoint, .corpus_path = options->corpus};
-    const mdl_extract_t extract = {.vision = options->vision,
-                                   .out = options->out,
-                                   .pooling = options->pooling,
-                                   .samples = options->samples,
-                                   .warmup = options->warmup,
-                                   .settings = {.epochs = 1,
-                                                .batch = options->batch,
-                                                .learning_rate = options->learning_rate,
-                                                .beta1 = 0.9,
-                                                .beta2 = 0.999,
-                                                .epsilon = 1e-8,
-                                                .seed = (uint64_t)options->seed}};
+    const mdl_extract_t extract = {
+        .vision = options->vision,
+        .out = options->out,
+        .pooling = options->pooling,
+        .samples = options->samples,
+        .warmup = options->warmup,
+        .settings = {.epochs = 1,
+                     .batch = options->batch,
+                     .optimiser = {.learning_rate = options->learning_rate,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .epsilon = 1e-8},
+                     .seed = (uint64_t)options->seed}};
     rc = mdl_extract_states(stage, &language, &extract, &tally, err);
     mdl_extract_release(&language);
 done:

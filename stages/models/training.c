@@ -1,6 +1,5 @@
 #include "models/training.h"
 
-#include "models/adam.h"
 #include "models/sample_order.h"
 #include "mpi/agree.h"
 #include "mpi/block.h"
@@ -19,10 +18,16 @@ mdl_training_settings_t mdl_training_settings(const mdl_study_t *study)
     return (mdl_training_settings_t){
         .epochs = study->trainer.epochs,
         .batch = study->trainer.batch,
-        .learning_rate = study->trainer.learning_rate,
-        .beta1 = study->trainer.beta1,
-        .beta2 = study->trainer.beta2,
-        .epsilon = study->trainer.epsilon,
+        .optimiser = {.learning_rate = study->trainer.learning_rate,
+                      .schedule = strcmp(study->trainer.schedule, "cosine") == 0
+                                      ? MDL_SCHEDULE_COSINE
+                                      : MDL_SCHEDULE_LINEAR,
+                      .warmup_ratio = study->trainer.warmup_ratio,
+                      .beta1 = study->trainer.beta1,
+                      .beta2 = study->trainer.beta2,
+                      .epsilon = study->trainer.epsilon,
+                      .weight_decay = study->trainer.weight_decay,
+                      .clip_norm = study->trainer.clip_norm},
         .seed = study->seed,
     };
 }
@@ -231,16 +236,6 @@ static void sum_ranks(float *sum, float *other, int64_t n_param, MPI_Comm group)
     MPI_Bcast(sum, n, MPI_FLOAT, 0, group);
 }
 
-static void apply(mdl_training_t *training)
-{
-    const mdl_training_settings_t *settings = &training->settings;
-    double left = 1 - (double)training->step / (double)training->total_steps;
-    training->step++;
-    mdl_adam_step(training->adapter->param, training->sums, training->adam_m, training->adam_v,
-                  training->adapter->n_param, training->step, settings->learning_rate * left,
-                  settings->beta1, settings->beta2, settings->epsilon);
-}
-
 int mdl_training_step(mdl_training_t *training, MPI_Comm group, int ask_checkpoint,
                       mdl_step_t *step, mdl_error_t *err)
 {
@@ -272,7 +267,10 @@ int mdl_training_step(mdl_training_t *training, MPI_Comm group, int ask_checkpoi
                         (long long)training->step + 1, step->loss);
     sum_ranks(training->sums, training->sums + training->adapter->n_param,
               training->adapter->n_param, group);
-    apply(training);
+    mdl_optimiser_step(&training->settings.optimiser, training->adapter->param, training->sums,
+                       training->adam_m, training->adam_v, training->adapter->n_param,
+                       training->step, training->total_steps);
+    training->step++;
     return MDL_OK;
 }
 

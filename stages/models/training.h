@@ -12,6 +12,7 @@
 #include "io/study.h"
 #include "models/adapter.h"
 #include "models/features.h"
+#include "models/optimiser.h"
 #include "models/sample.h"
 #include "models/workspace.h"
 
@@ -20,8 +21,7 @@
 
 typedef struct {
     int64_t epochs, batch; /* passes over the train samples at ratio 1; samples a step */
-    double learning_rate;  /* of the first step; falls linearly to 0 at ratio 1 */
-    double beta1, beta2, epsilon;
+    mdl_optimiser_settings_t optimiser;
     uint64_t seed; /* of the orders of samples */
 } mdl_training_settings_t;
 

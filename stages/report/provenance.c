@@ -66,6 +66,10 @@ static void draw_trainer(mdl_buffer_t *page, const mdl_study_t *study)
     add_number(page, "trainer.epochs", (double)study->trainer.epochs);
     add_number(page, "trainer.batch", (double)study->trainer.batch);
     add_number(page, "trainer.learning_rate", study->trainer.learning_rate);
+    add_text(page, "trainer.schedule", study->trainer.schedule);
+    add_number(page, "trainer.warmup_ratio", study->trainer.warmup_ratio);
+    add_number(page, "trainer.weight_decay", study->trainer.weight_decay);
+    add_number(page, "trainer.clip_norm", study->trainer.clip_norm);
     add_number(page, "trainer.lora_rank", (double)study->trainer.lora_rank);
     add_number(page, "trainer.lora_alpha", study->trainer.lora_alpha);
 }

@@ -106,6 +106,20 @@ static void assert_same_state(const mdl_study_t *left, const mdl_study_t *right,
     free(paths[1]);
 }
 
+static void assert_other_state(const mdl_study_t *left, const mdl_study_t *right, int64_t step)
+{
+    char *paths[2] = {checkpoint_path(left, step), checkpoint_path(right, step)};
+    if (rank == 0) {
+        float *a = read_values(paths[0], "/param/projector.W2", 48 * 48);
+        float *b = read_values(paths[1], "/param/projector.W2", 48 * 48);
+        assert_memory_not_equal(a, b, 48 * 48 * sizeof *a);
+        free(a);
+        free(b);
+    }
+    free(paths[0]);
+    free(paths[1]);
+}
+
 static void remove_checkpoint(const mdl_study_t *study, int64_t step)
 {
     char *path = checkpoint_path(study, step);
@@ -191,6 +205,31 @@ static void resuming_changes_nothing(void **state)
     }
     synthetic_free(resumed);
     synthetic_free(killed);
+}
+
+/* With everything on that the optimiser has: what it does at a step follows from the step. */
+static void every_schedule_is_resumed(void **state)
+{
+    (void)state;
+    static const char *const schedules[] = {"linear", "cosine"};
+    mdl_error_t err;
+    for (int i = 0; i < 2; i++) {
+        mdl_study_t *studies[2] = {new_study("whole"), new_study("parts")};
+        for (int j = 0; j < 2; j++) {
+            studies[j]->trainer.schedule = (char *)schedules[i];
+            studies[j]->trainer.warmup_ratio = 0.1;
+            studies[j]->trainer.weight_decay = 0.05;
+            studies[j]->trainer.clip_norm = 0.5;
+        }
+        check(train(studies[0], 0.25, &err), &err);
+        check(train(studies[1], 0.0625, &err), &err);
+        check(train(studies[1], 0.125, &err), &err);
+        check(train(studies[1], 0.25, &err), &err);
+        assert_same_state(studies[0], studies[1], 20);
+        assert_other_state(studies[0], undisturbed, 20);
+        synthetic_free(studies[0]);
+        synthetic_free(studies[1]);
+    }
 }
 
 /* A single rank is told to stop; all of them leave after a checkpoint. */
@@ -408,6 +447,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(marks_are_rungs_and_points),
         cmocka_unit_test(training_leaves_a_checkpoint_at_every_mark),
         cmocka_unit_test(resuming_changes_nothing),
+        cmocka_unit_test(every_schedule_is_resumed),
         cmocka_unit_test(a_stop_is_resumed),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(measuring_counts_right_answers),
