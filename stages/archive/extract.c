@@ -124,7 +124,7 @@ static int load_language(mdl_extract_language_t *language, mdl_error_t *err)
 {
     int rc = MDL_OK;
     if (language->decoder == NULL)
-        MDL_TRY(mdl_decoder_load(language->checkpoint, &language->decoder, err));
+        MDL_TRY(mdl_decoder_load(mdl_backend_cpu(), language->checkpoint, &language->decoder, err));
     if (language->corpus == NULL)
         MDL_TRY(mdl_corpus_read(language->corpus_path, &language->corpus, err));
     int64_t n_vocab = mdl_decoder_config(language->decoder)->n_vocab;
@@ -302,7 +302,8 @@ static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
     if (job->pooling == MDL_POOL_ALL)
         n_row_byte *= (double)job->n_position;
     double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
-                      (double)mdl_workspace_n_byte(&config, 0, corpus->max_length + n_visual);
+                      (double)mdl_workspace_n_byte(mdl_backend_cpu(), &config, vision->n_feat, 0,
+                                                   corpus->max_length + n_visual);
     double n_pass = (double)job->n_sample / job->stage->n_rank +
                     2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
     printf(

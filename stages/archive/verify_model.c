@@ -24,9 +24,10 @@ static int verify_folder(const char *folder, mdl_error_t *err)
     char *config = mdl_text("%s/config.json", folder);
     if (config == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "%s: no memory for a path", folder);
-    int rc = mdl_vision_config_known(config)
-                 ? mdl_verify_encoder(folder, "reference.safetensors", &report, err)
-                 : mdl_verify_model(folder, "reference.safetensors", &report, err);
+    int rc =
+        mdl_vision_config_known(config)
+            ? mdl_verify_encoder(folder, "reference.safetensors", &report, err)
+            : mdl_verify_model(mdl_backend_cpu(), folder, "reference.safetensors", &report, err);
     free(config);
     if (rc == MDL_OK && report.n_bad > 0)
         rc = mdl_fail(err, MDL_E_INPUT,

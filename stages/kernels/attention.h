@@ -12,21 +12,24 @@ typedef struct {
     int64_t n_window; /* a position sees so many, itself with them; 0: all up to it */
 } mdl_attention_t;
 
+/* Numbers of scratch that both functions need for up to n_row positions. */
+int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
+
 /* Attends from positions first .. first + n_row - 1 to all positions up to each, or to the last
  * n_window of them (Beltagy et al. 2020, arXiv 2004.05150, section 3.1).
  * out [first + n_row, n_head * n_head_feat]: the n_row last rows are set.
  * log_sum [n_head, ld_log_sum]: log of the sum of exponentials of each position's scores.
- * score: scratch of n_row * (first + n_row). qkv [first + n_row, ld_qkv]: q and k are rotated;
- * the rows before first are the cache of an earlier call. */
-void mdl_attention_forward(float *out, float *log_sum, float *score, const float *qkv,
+ * scratch: mdl_attention_n_scratch(shape, first + n_row) numbers. qkv [first + n_row, ld_qkv]: q
+ * and k are rotated; the rows before first are the cache of an earlier call. */
+void mdl_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
                            const mdl_attention_t *shape, int64_t first, int64_t n_row,
                            int64_t ld_log_sum);
 
 /* dqkv [n_row, ld_qkv] is set to the gradient for qkv (rotated q and k), given dout and the
  * forward's out [n_row, n_head * n_head_feat], log_sum and qkv, for positions 0 .. n_row - 1.
- * score, dscore: scratch of n_row * n_row each. */
-void mdl_attention_backward(float *dqkv, float *score, float *dscore, const float *dout,
-                            const float *out, const float *log_sum, const float *qkv,
-                            const mdl_attention_t *shape, int64_t n_row, int64_t ld_log_sum);
+ * scratch: mdl_attention_n_scratch(shape, n_row) numbers. */
+void mdl_attention_backward(float *dqkv, float *scratch, const float *dout, const float *out,
+                            const float *log_sum, const float *qkv, const mdl_attention_t *shape,
+                            int64_t n_row, int64_t ld_log_sum);
 
 #endif

@@ -36,7 +36,13 @@ static void softmax_causal(float *score, float *log_sum, const mdl_attention_t *
     }
 }
 
-void mdl_attention_forward(float *out, float *log_sum, float *score, const float *qkv,
+int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row)
+{
+    (void)shape;
+    return 2 * n_row * n_row; /* the scores of one head, and their gradient */
+}
+
+void mdl_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
                            const mdl_attention_t *shape, int64_t first, int64_t n_row,
                            int64_t ld_log_sum)
 {
@@ -48,9 +54,9 @@ void mdl_attention_forward(float *out, float *log_sum, float *score, const float
         const float *q = qkv + first * ld + head * n_feat;
         const float *k = qkv + (shape->n_head + kv_head) * n_feat;
         const float *v = k + shape->n_kv_head * n_feat;
-        mdl_matmul_nt(score, n_seen, q, ld, k, ld, n_row, n_seen, n_feat, scale, 0.0f);
-        softmax_causal(score, log_sum + head * ld_log_sum, shape, first, n_row, n_seen);
-        mdl_matmul_nn(out + first * ld_out + head * n_feat, ld_out, score, n_seen, v, ld, n_row,
+        mdl_matmul_nt(scratch, n_seen, q, ld, k, ld, n_row, n_seen, n_feat, scale, 0.0f);
+        softmax_causal(scratch, log_sum + head * ld_log_sum, shape, first, n_row, n_seen);
+        mdl_matmul_nn(out + first * ld_out + head * n_feat, ld_out, scratch, n_seen, v, ld, n_row,
                       n_feat, n_seen, 1.0f, 0.0f);
     }
 }
@@ -84,10 +90,11 @@ static void softmax_causal_backward(float *score, float *dscore, const float *lo
     }
 }
 
-void mdl_attention_backward(float *dqkv, float *score, float *dscore, const float *dout,
-                            const float *out, const float *log_sum, const float *qkv,
-                            const mdl_attention_t *shape, int64_t n_row, int64_t ld_log_sum)
+void mdl_attention_backward(float *dqkv, float *scratch, const float *dout, const float *out,
+                            const float *log_sum, const float *qkv, const mdl_attention_t *shape,
+                            int64_t n_row, int64_t ld_log_sum)
 {
+    float *score = scratch, *dscore = scratch + n_row * n_row;
     int64_t n_feat = shape->n_head_feat, ld = shape->ld_qkv, ld_out = shape->n_head * n_feat;
     int64_t n_group = shape->n_head / shape->n_kv_head;
     float scale = shape->scale;

@@ -4,8 +4,8 @@
 
 #include <math.h> /* logf */
 
-double mdl_cross_entropy_forward(float *log_sum, const float *logit, const int32_t *target,
-                                 int64_t n_row, int64_t n_class)
+void mdl_cross_entropy_forward(double *loss_sum, float *log_sum, const float *logit,
+                               const int32_t *target, int64_t n_row, int64_t n_class)
 {
     double loss = 0;
     for (int64_t row = 0; row < n_row; row++) {
@@ -20,7 +20,7 @@ double mdl_cross_entropy_forward(float *log_sum, const float *logit, const int32
         log_sum[row] = max + logf(sum);
         loss += (double)log_sum[row] - (double)x[target[row]];
     }
-    return loss;
+    *loss_sum += loss;
 }
 
 void mdl_cross_entropy_backward(float *dlogit, const float *logit, const float *log_sum,

@@ -1,13 +1,12 @@
 #include "models/adapted_linear.h"
 
-#include "kernels/matmul.h"
-
 mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapter_t *adapter,
                                         int64_t layer, mdl_linear_group_t group)
 {
     const mdl_model_config_t *config = &decoder->config;
     const mdl_lora_group_t *lora = &adapter->lora[layer * MDL_N_GROUP + (int64_t)group];
     mdl_adapted_linear_t linear = {
+        .backend = decoder->backend,
         .weight = decoder->block[layer].weight[group],
         .bias = group == MDL_GROUP_QKV ? decoder->block[layer].bias_qkv : NULL,
         .n_in = mdl_linear_n_in(config, mdl_group_first(config, group)),
@@ -29,45 +28,40 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
     return linear;
 }
 
-static void add_bias(float *out, const float *bias, int64_t n_row, int64_t n_out)
-{
-    for (int64_t row = 0; row < n_row; row++)
-        for (int64_t i = 0; i < n_out; i++)
-            out[row * n_out + i] += bias[i];
-}
-
 void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
                                 const mdl_adapted_linear_t *linear, int64_t n_row, float keep)
 {
+    const mdl_backend_t *be = linear->backend;
     int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
-    mdl_matmul_nt(out, n_out, in, n_in, linear->weight, n_in, n_row, n_out, n_in, 1.0f, keep);
+    be->matmul_nt(out, n_out, in, n_in, linear->weight, n_in, n_row, n_out, n_in, 1.0f, keep);
     if (linear->bias != NULL)
-        add_bias(out, linear->bias, n_row, n_out);
+        be->rows_add(out, linear->bias, n_row, n_out);
     if (linear->n_lora == 0)
         return;
     int64_t n_hidden = linear->n_lora * rank;
-    mdl_matmul_nt(hidden, n_hidden, in, n_in, linear->a, n_in, n_row, n_hidden, n_in, 1.0f, 0.0f);
+    be->matmul_nt(hidden, n_hidden, in, n_in, linear->a, n_in, n_row, n_hidden, n_in, 1.0f, 0.0f);
     for (int i = 0; i < linear->n_lora; i++)
-        mdl_matmul_nt(out + linear->at[i], n_out, hidden + i * rank, n_hidden, linear->b[i], rank,
+        be->matmul_nt(out + linear->at[i], n_out, hidden + i * rank, n_hidden, linear->b[i], rank,
                       n_row, linear->n_lora_out[i], rank, linear->scale, 1.0f);
 }
 
 void mdl_adapted_linear_backward(float *din, float *dhidden, const float *dout, const float *hidden,
                                  const float *in, const mdl_adapted_linear_t *linear, int64_t n_row)
 {
+    const mdl_backend_t *be = linear->backend;
     int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
-    mdl_matmul_nn(din, n_in, dout, n_out, linear->weight, n_in, n_row, n_in, n_out, 1.0f, 0.0f);
+    be->matmul_nn(din, n_in, dout, n_out, linear->weight, n_in, n_row, n_in, n_out, 1.0f, 0.0f);
     if (linear->n_lora == 0)
         return;
     int64_t n_hidden = linear->n_lora * rank;
     for (int i = 0; i < linear->n_lora; i++) {
         const float *dpart = dout + linear->at[i];
         int64_t n_part = linear->n_lora_out[i];
-        mdl_matmul_tn(linear->db[i], rank, dpart, n_out, hidden + i * rank, n_hidden, n_part, rank,
+        be->matmul_tn(linear->db[i], rank, dpart, n_out, hidden + i * rank, n_hidden, n_part, rank,
                       n_row, linear->scale, 1.0f);
-        mdl_matmul_nn(dhidden + i * rank, n_hidden, dpart, n_out, linear->b[i], rank, n_row, rank,
+        be->matmul_nn(dhidden + i * rank, n_hidden, dpart, n_out, linear->b[i], rank, n_row, rank,
                       n_part, linear->scale, 0.0f);
     }
-    mdl_matmul_tn(linear->da, n_in, dhidden, n_hidden, in, n_in, n_hidden, n_in, n_row, 1.0f, 1.0f);
-    mdl_matmul_nn(din, n_in, dhidden, n_hidden, linear->a, n_in, n_row, n_in, n_hidden, 1.0f, 1.0f);
+    be->matmul_tn(linear->da, n_in, dhidden, n_hidden, in, n_in, n_hidden, n_in, n_row, 1.0f, 1.0f);
+    be->matmul_nn(din, n_in, dhidden, n_hidden, linear->a, n_in, n_row, n_in, n_hidden, 1.0f, 1.0f);
 }

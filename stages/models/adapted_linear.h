@@ -6,8 +6,9 @@
 #include "models/decoder_weights.h"
 
 typedef struct {
-    const float *weight; /* [n_out, n_in], frozen */
-    const float *bias;   /* [n_out], frozen; NULL: none */
+    const mdl_backend_t *backend; /* whose memory all of the below is */
+    const float *weight;          /* [n_out, n_in], frozen */
+    const float *bias;            /* [n_out], frozen; NULL: none */
     int64_t n_in, n_out;
     int n_lora;        /* layers of the group with LoRA; 0: none */
     int64_t rank;      /* r */

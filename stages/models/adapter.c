@@ -86,25 +86,36 @@ static void lay_out(mdl_adapter_t *adapter, const mdl_model_config_t *config, ui
             add_group(adapter, config, targets, layer, (mdl_linear_group_t)group);
 }
 
-static void set_start(mdl_adapter_t *adapter, uint64_t seed)
+static int set_start(mdl_adapter_t *adapter, uint64_t seed, mdl_error_t *err)
 {
-    for (int64_t i = 0; i < adapter->n_slice; i++) {
+    float *start = NULL;
+    int64_t n_room = 0;
+    for (int64_t i = 0; i < adapter->n_slice; i++)
+        n_room = adapter->slice[i].n_value > n_room ? adapter->slice[i].n_value : n_room;
+    int rc = mdl_alloc(&start, (size_t)n_room, sizeof *start, "an adapter's start", err);
+    for (int64_t i = 0; rc == MDL_OK && i < adapter->n_slice; i++) {
         const mdl_slice_t *slice = &adapter->slice[i];
-        if (slice->n_fan_in > 0)
-            mdl_random_uniform(adapter->param + slice->offset, slice->n_value,
-                               (float)(1.0 / sqrt((double)slice->n_fan_in)), seed, (uint64_t)i);
+        if (slice->n_fan_in == 0)
+            continue;
+        mdl_random_uniform(start, slice->n_value, (float)(1.0 / sqrt((double)slice->n_fan_in)),
+                           seed, (uint64_t)i);
+        rc = adapter->backend->upload(adapter->param + slice->offset, start,
+                                      (size_t)slice->n_value * sizeof *start, err);
     }
+    free(start);
+    return rc;
 }
 
-int mdl_adapter_new(const mdl_model_config_t *config, int64_t n_vision_feat,
-                    const mdl_adapter_options_t *options, uint64_t seed, mdl_adapter_t **adapter,
-                    mdl_error_t *err)
+int mdl_adapter_new(const mdl_backend_t *backend, const mdl_model_config_t *config,
+                    int64_t n_vision_feat, const mdl_adapter_options_t *options, uint64_t seed,
+                    mdl_adapter_t **adapter, mdl_error_t *err)
 {
     int rc = MDL_OK;
     mdl_adapter_t *made = NULL;
     *adapter = NULL;
     MDL_TRY(check_options(config, n_vision_feat, options, err));
     MDL_TRY(mdl_alloc(&made, 1, sizeof *made, "an adapter", err));
+    made->backend = backend;
     made->n_vision_feat = n_vision_feat;
     made->n_feat = config->n_feat;
     made->n_layer = config->n_layer;
@@ -116,11 +127,10 @@ int mdl_adapter_new(const mdl_model_config_t *config, int64_t n_vision_feat,
     MDL_TRY(mdl_alloc(&made->lora, n_block * MDL_N_GROUP, sizeof *made->lora,
                       "an adapter's LoRA table", err));
     lay_out(made, config, options->targets);
-    MDL_TRY(mdl_alloc(&made->param, (size_t)made->n_param, sizeof(float), "an adapter's parameters",
-                      err));
-    MDL_TRY(
-        mdl_alloc(&made->grad, (size_t)made->n_param, sizeof(float), "an adapter's gradient", err));
-    set_start(made, seed);
+    size_t n_byte = (size_t)made->n_param * sizeof(float);
+    MDL_TRY(backend->alloc(&made->param, n_byte, "an adapter's parameters", err));
+    MDL_TRY(backend->alloc(&made->grad, n_byte, "an adapter's gradient", err));
+    MDL_TRY(set_start(made, seed, err));
     *adapter = made;
     made = NULL;
 done:
@@ -132,8 +142,8 @@ void mdl_adapter_free(mdl_adapter_t *adapter)
 {
     if (adapter == NULL)
         return;
-    free(adapter->param);
-    free(adapter->grad);
+    adapter->backend->release(adapter->param);
+    adapter->backend->release(adapter->grad);
     free(adapter->slice);
     free(adapter->lora);
     free(adapter);

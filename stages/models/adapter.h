@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "io/model_config.h"
+#include "kernels/backend.h"
 #include "models/linear.h"
 
 #include <stdint.h>
@@ -37,6 +38,7 @@ typedef struct {
 } mdl_lora_group_t;
 
 typedef struct {
+    const mdl_backend_t *backend; /* whose memory param and grad are */
     int64_t n_param;
     float *param; /* [n_param] */
     float *grad;  /* [n_param] */
@@ -52,13 +54,14 @@ typedef struct {
     mdl_lora_group_t *lora; /* [n_layer, MDL_N_GROUP] */
 } mdl_adapter_t;
 
-/* Makes the parameters for a decoder of this config and features of n_vision_feat numbers.
+/* Makes the parameters on backend for a decoder of this config and features of n_vision_feat
+ * numbers.
  * W1, b1, W2, b2 and A start as PyTorch's Linear does, uniform in +-1/sqrt(fan in), B at zero.
  * Every value is a function of (seed, slice, element) alone. grad starts at zero.
  * Freed by mdl_adapter_free. Not collective. Returns MDL_E_INPUT or MDL_E_MEMORY. */
-int mdl_adapter_new(const mdl_model_config_t *config, int64_t n_vision_feat,
-                    const mdl_adapter_options_t *options, uint64_t seed, mdl_adapter_t **adapter,
-                    mdl_error_t *err);
+int mdl_adapter_new(const mdl_backend_t *backend, const mdl_model_config_t *config,
+                    int64_t n_vision_feat, const mdl_adapter_options_t *options, uint64_t seed,
+                    mdl_adapter_t **adapter, mdl_error_t *err);
 
 /* NULL is allowed. */
 void mdl_adapter_free(mdl_adapter_t *adapter);

@@ -1,29 +1,21 @@
 #include "models/blocks.h"
 
-#include "kernels/geglu.h"
-#include "kernels/rmsnorm.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
 #include "models/workspace_memory.h"
 
-#include <string.h> /* memcpy, memset */
-
-/* Norms each head of q and k of n_row rows of qkv in place; plain keeps them as they were. */
-static void norm_heads(float *rows, float *plain, float *inverse,
-                       const mdl_block_weights_t *weights, const mdl_model_config_t *config,
-                       int64_t n_row, int64_t ld)
+/* Norms each head of q and k of positions first .. first + n_row - 1 in place. */
+static void norm_heads(mdl_workspace_t *ws, const mdl_block_memory_t *block,
+                       const mdl_block_weights_t *weights, int64_t first, int64_t n_row)
 {
+    const mdl_model_config_t *config = &ws->decoder->config;
     int64_t n_head = config->n_head + config->n_kv_head, n_feat = config->n_head_feat;
-    int64_t at_k = config->n_head * n_feat;
-    float eps = (float)config->norm_eps;
-    for (int64_t i = 0; i < n_row; i++) {
-        float *row = rows + i * ld, *before = plain + i * n_head * n_feat;
-        memcpy(before, row, (size_t)(n_head * n_feat) * sizeof *row);
-        mdl_rmsnorm_forward(row, inverse + i * n_head, before, weights->norm_q, config->n_head,
-                            n_feat, eps);
-        mdl_rmsnorm_forward(row + at_k, inverse + i * n_head + config->n_head, before + at_k,
-                            weights->norm_k, config->n_kv_head, n_feat, eps);
-    }
+    int64_t ld = block->attention.ld_qkv, at_k = config->n_head * n_feat;
+    float *rows = block->qkv + first * ld, *plain = block->plain_qk + first * n_head * n_feat;
+    float *inverse = block->inverse_qk + first * n_head, eps = (float)config->norm_eps;
+    ws->backend->head_norm_forward(rows, plain, inverse, weights->norm_q, n_row, config->n_head,
+                                   n_feat, ld, n_head * n_feat, n_head, eps);
+    ws->backend->head_norm_forward(rows + at_k, plain + at_k, inverse + config->n_head,
+                                   weights->norm_k, n_row, config->n_kv_head, n_feat, ld,
+                                   n_head * n_feat, n_head, eps);
 }
 
 /* Turns the gradient for the normed q and k in dqkv into that for the plain ones, in place. */
@@ -32,19 +24,12 @@ static void norm_heads_backward(mdl_workspace_t *ws, const mdl_block_memory_t *b
 {
     const mdl_model_config_t *config = &ws->decoder->config;
     int64_t n_head = config->n_head + config->n_kv_head, n_feat = config->n_head_feat;
-    int64_t at_k = config->n_head * n_feat;
-    size_t n_byte = (size_t)(n_head * n_feat) * sizeof *ws->head;
-    for (int64_t i = 0; i < n_row; i++) {
-        float *row = ws->dqkv + i * block->attention.ld_qkv;
-        const float *plain = block->plain_qk + i * n_head * n_feat;
-        const float *inverse = block->inverse_qk + i * n_head;
-        memcpy(ws->head, row, n_byte);
-        memset(row, 0, n_byte);
-        mdl_rmsnorm_backward(row, ws->head, plain, inverse, weights->norm_q, config->n_head,
-                             n_feat);
-        mdl_rmsnorm_backward(row + at_k, ws->head + at_k, plain + at_k, inverse + config->n_head,
-                             weights->norm_k, config->n_kv_head, n_feat);
-    }
+    int64_t ld = block->attention.ld_qkv, at_k = config->n_head * n_feat;
+    ws->backend->head_norm_backward(ws->dqkv, block->plain_qk, block->inverse_qk, weights->norm_q,
+                                    n_row, config->n_head, n_feat, ld, n_head * n_feat, n_head);
+    ws->backend->head_norm_backward(ws->dqkv + at_k, block->plain_qk + at_k,
+                                    block->inverse_qk + config->n_head, weights->norm_k, n_row,
+                                    config->n_kv_head, n_feat, ld, n_head * n_feat, n_head);
 }
 
 /* stream [n_row, d] = before + in W' (+ LoRA) of the layer that ends attention or MLP. With norm,
@@ -53,17 +38,17 @@ static void add_output(mdl_workspace_t *ws, float *stream, const float *before, 
                        float *inverse, float *hidden, const float *in,
                        const mdl_adapted_linear_t *linear, const float *norm, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     int64_t d = ws->decoder->config.n_feat;
-    memcpy(stream, before, (size_t)(n_row * d) * sizeof *stream);
+    be->copy(stream, before, (size_t)(n_row * d) * sizeof *stream);
     if (norm == NULL) {
         mdl_adapted_linear_forward(stream, hidden, in, linear, n_row, 1.0f);
         return;
     }
     mdl_adapted_linear_forward(plain, hidden, in, linear, n_row, 0.0f);
-    mdl_rmsnorm_forward(ws->output, inverse, plain, norm, n_row, d,
+    be->rmsnorm_forward(ws->output, inverse, plain, norm, n_row, d,
                         (float)ws->decoder->config.norm_eps);
-    for (int64_t i = 0; i < n_row * d; i++)
-        stream[i] += ws->output[i];
+    be->rows_add_scaled(stream, ws->output, NULL, n_row, d);
 }
 
 /* The gradient for what the layer puts out: the stream's, through the norm where there is one. */
@@ -73,13 +58,14 @@ static const float *output_gradient(mdl_workspace_t *ws, const float *plain, con
     int64_t d = ws->decoder->config.n_feat;
     if (norm == NULL)
         return ws->dstream;
-    memset(ws->output, 0, (size_t)(n_row * d) * sizeof *ws->output);
-    mdl_rmsnorm_backward(ws->output, ws->dstream, plain, inverse, norm, n_row, d);
+    ws->backend->zero(ws->output, (size_t)(n_row * d) * sizeof *ws->output);
+    ws->backend->rmsnorm_backward(ws->output, ws->dstream, plain, inverse, norm, n_row, d);
     return ws->output;
 }
 
 static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     mdl_block_memory_t *block = &ws->block[layer];
@@ -90,17 +76,16 @@ static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first,
     float *in = block->in + first * d, *normed = block->normed_attention + first * d;
     float *rows = block->qkv + first * qkv->n_out;
 
-    mdl_rmsnorm_forward(normed, block->inverse_attention + first, in, weights->norm_attention,
+    be->rmsnorm_forward(normed, block->inverse_attention + first, in, weights->norm_attention,
                         n_row, d, (float)config->norm_eps);
     mdl_adapted_linear_forward(rows, block->hidden[MDL_GROUP_QKV] + first * qkv->n_lora * qkv->rank,
                                normed, qkv, n_row, 0.0f);
     if (config->head_normed)
-        norm_heads(rows, block->plain_qk + first * n_head * config->n_head_feat,
-                   block->inverse_qk + first * n_head, weights, config, n_row, qkv->n_out);
-    mdl_rope_forward(rows, block->cosine + first * n_half, block->sine + first * n_half, n_row,
+        norm_heads(ws, block, weights, first, n_row);
+    be->rope_forward(rows, block->cosine + first * n_half, block->sine + first * n_half, n_row,
                      n_head, config->n_head_feat, qkv->n_out);
-    mdl_attention_forward(block->attended, block->log_sum, ws->score, block->qkv, &block->attention,
-                          first, n_row, ws->max_length);
+    be->attention_forward(block->attended, block->log_sum, ws->scratch, block->qkv,
+                          &block->attention, first, n_row, ws->max_length);
     add_output(ws, block->middle + first * d, in, block->attention_output + first * d,
                block->inverse_attention_output + first,
                block->hidden[MDL_GROUP_O] + first * o->n_lora * o->rank,
@@ -109,6 +94,7 @@ static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first,
 
 static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     mdl_block_memory_t *block = &ws->block[layer];
@@ -119,15 +105,15 @@ static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64
     float *rows = block->gate_up + first * 2 * f, *activated = block->activated + first * f;
     float *out = (layer + 1 < config->n_layer ? block[1].in : ws->out) + first * d;
 
-    mdl_rmsnorm_forward(normed, block->inverse_mlp + first, middle, weights->norm_mlp, n_row, d,
+    be->rmsnorm_forward(normed, block->inverse_mlp + first, middle, weights->norm_mlp, n_row, d,
                         (float)config->norm_eps);
     mdl_adapted_linear_forward(
         rows, block->hidden[MDL_GROUP_GATE_UP] + first * gate_up->n_lora * gate_up->rank, normed,
         gate_up, n_row, 0.0f);
     if (config->activation == MDL_ACTIVATION_GELU_TANH)
-        mdl_geglu_forward(activated, rows, n_row, f);
+        be->geglu_forward(activated, rows, n_row, f);
     else
-        mdl_swiglu_forward(activated, rows, n_row, f);
+        be->swiglu_forward(activated, rows, n_row, f);
     add_output(ws, out, middle, block->mlp_output + first * d, block->inverse_mlp_output + first,
                block->hidden[MDL_GROUP_DOWN] + first * down->n_lora * down->rank, activated, down,
                weights->norm_mlp_output, n_row);
@@ -135,18 +121,20 @@ static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64
 
 void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     int64_t d = config->n_feat;
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
         attention_forward(ws, layer, first, n_row);
         mlp_forward(ws, layer, first, n_row);
     }
-    mdl_rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
+    be->rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
                         ws->decoder->norm, n_row, d, (float)config->norm_eps);
 }
 
 static void mlp_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     const mdl_block_memory_t *block = &ws->block[layer];
@@ -155,19 +143,20 @@ static void mlp_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
     mdl_adapted_linear_backward(ws->dactivated, ws->dhidden, doutput, block->hidden[MDL_GROUP_DOWN],
                                 block->activated, &block->linear[MDL_GROUP_DOWN], n_row);
     if (config->activation == MDL_ACTIVATION_GELU_TANH)
-        mdl_geglu_backward(ws->dgate_up, ws->dactivated, block->gate_up, n_row, config->n_mlp_feat);
+        be->geglu_backward(ws->dgate_up, ws->dactivated, block->gate_up, n_row, config->n_mlp_feat);
     else
-        mdl_swiglu_backward(ws->dgate_up, ws->dactivated, block->gate_up, n_row,
+        be->swiglu_backward(ws->dgate_up, ws->dactivated, block->gate_up, n_row,
                             config->n_mlp_feat);
     mdl_adapted_linear_backward(ws->dnormed, ws->dhidden, ws->dgate_up,
                                 block->hidden[MDL_GROUP_GATE_UP], block->normed_mlp,
                                 &block->linear[MDL_GROUP_GATE_UP], n_row);
-    mdl_rmsnorm_backward(ws->dstream, ws->dnormed, block->middle, block->inverse_mlp,
+    be->rmsnorm_backward(ws->dstream, ws->dnormed, block->middle, block->inverse_mlp,
                          weights->norm_mlp, n_row, config->n_feat);
 }
 
 static void attention_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     const mdl_block_memory_t *block = &ws->block[layer];
@@ -176,24 +165,25 @@ static void attention_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row
                         weights->norm_attention_output, n_row);
     mdl_adapted_linear_backward(ws->dattended, ws->dhidden, doutput, block->hidden[MDL_GROUP_O],
                                 block->attended, &block->linear[MDL_GROUP_O], n_row);
-    mdl_attention_backward(ws->dqkv, ws->score, ws->dscore, ws->dattended, block->attended,
-                           block->log_sum, block->qkv, &block->attention, n_row, ws->max_length);
-    mdl_rope_backward(ws->dqkv, block->cosine, block->sine, n_row,
+    be->attention_backward(ws->dqkv, ws->scratch, ws->dattended, block->attended, block->log_sum,
+                           block->qkv, &block->attention, n_row, ws->max_length);
+    be->rope_backward(ws->dqkv, block->cosine, block->sine, n_row,
                       config->n_head + config->n_kv_head, config->n_head_feat,
                       block->attention.ld_qkv);
     if (config->head_normed)
         norm_heads_backward(ws, block, weights, n_row);
     mdl_adapted_linear_backward(ws->dnormed, ws->dhidden, ws->dqkv, block->hidden[MDL_GROUP_QKV],
                                 block->normed_attention, &block->linear[MDL_GROUP_QKV], n_row);
-    mdl_rmsnorm_backward(ws->dstream, ws->dnormed, block->in, block->inverse_attention,
+    be->rmsnorm_backward(ws->dstream, ws->dnormed, block->in, block->inverse_attention,
                          weights->norm_attention, n_row, config->n_feat);
 }
 
 void mdl_blocks_backward(mdl_workspace_t *ws, int64_t n_row)
 {
+    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
-    memset(ws->dstream, 0, (size_t)(n_row * config->n_feat) * sizeof *ws->dstream);
-    mdl_rmsnorm_backward(ws->dstream, ws->dnormed, ws->out, ws->inverse, ws->decoder->norm, n_row,
+    be->zero(ws->dstream, (size_t)(n_row * config->n_feat) * sizeof *ws->dstream);
+    be->rmsnorm_backward(ws->dstream, ws->dnormed, ws->out, ws->inverse, ws->decoder->norm, n_row,
                          config->n_feat);
     for (int64_t layer = config->n_layer - 1; layer >= 0; layer--) {
         mlp_backward(ws, layer, n_row);

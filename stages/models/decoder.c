@@ -111,14 +111,16 @@ static int lay_out(mdl_decoder_t *decoder, wanted_list_t *list, mdl_error_t *err
     int rc = MDL_OK;
     const mdl_model_config_t *config = &decoder->config;
     size_t n_wanted = 3 + (size_t)config->n_layer * N_BLOCK_TENSOR;
-    size_t n_float = (size_t)mdl_model_config_n_weight(config) + (size_t)config->n_head_feat;
     MDL_TRY(mdl_alloc(&list->item, n_wanted, sizeof *list->item, "a list of tensors", err));
     MDL_TRY(mdl_alloc(&decoder->block, (size_t)config->n_layer, sizeof *decoder->block,
                       "a decoder's blocks", err));
-    MDL_TRY(mdl_alloc(&decoder->storage, n_float, sizeof(float), "a decoder's weights", err));
-    decoder->frequency = decoder->storage;
+    MDL_TRY(mdl_alloc(&decoder->frequency, (size_t)config->n_head_feat, sizeof(float),
+                      "a decoder's frequencies", err));
     decoder->frequency_local = decoder->frequency + config->n_head_feat / 2;
-    list->next = decoder->storage + config->n_head_feat;
+    MDL_TRY(decoder->backend->alloc(&decoder->storage,
+                                    (size_t)mdl_model_config_n_weight(config) * sizeof(float),
+                                    "a decoder's weights", err));
+    list->next = decoder->storage;
     decoder->embedding = want(list, config->n_vocab, config->n_feat, "model.embed_tokens.weight");
     decoder->head = config->tied_head
                         ? decoder->embedding
@@ -166,12 +168,39 @@ static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *de
     return MDL_OK;
 }
 
-static int read_wanted(const mdl_model_files_t *files, const wanted_t *item, mdl_error_t *err)
+static int64_t n_value_of(const wanted_t *item)
 {
-    int rc = mdl_model_files_read_float(files, item->name, item->n_dim, item->dims, item->out, err);
-    int64_t n_value = item->dims[0] * (item->n_dim == 2 ? item->dims[1] : 1);
-    for (int64_t i = 0; rc == MDL_OK && item->offset != 0 && i < n_value; i++)
-        item->out[i] += item->offset;
+    return item->dims[0] * (item->n_dim == 2 ? item->dims[1] : 1);
+}
+
+/* Into values, which is memory of the host. */
+static int read_wanted(const mdl_model_files_t *files, const wanted_t *item, float *values,
+                       mdl_error_t *err)
+{
+    int rc = mdl_model_files_read_float(files, item->name, item->n_dim, item->dims, values, err);
+    for (int64_t i = 0; rc == MDL_OK && item->offset != 0 && i < n_value_of(item); i++)
+        values[i] += item->offset;
+    return rc;
+}
+
+static int read_all(const mdl_model_files_t *files, const wanted_list_t *list,
+                    const mdl_backend_t *backend, mdl_error_t *err)
+{
+    float *stage = NULL;
+    int64_t n_room = 0;
+    int rc = MDL_OK;
+    for (int64_t i = 0; !backend->on_host && i < list->n; i++)
+        n_room = n_value_of(&list->item[i]) > n_room ? n_value_of(&list->item[i]) : n_room;
+    MDL_TRY(mdl_alloc(&stage, (size_t)n_room, sizeof *stage, "the largest tensor", err));
+    for (int64_t i = 0; i < list->n; i++) {
+        const wanted_t *item = &list->item[i];
+        MDL_TRY(read_wanted(files, item, backend->on_host ? item->out : stage, err));
+        if (!backend->on_host)
+            MDL_TRY(
+                backend->upload(item->out, stage, (size_t)n_value_of(item) * sizeof *stage, err));
+    }
+done:
+    free(stage);
     return rc;
 }
 
@@ -188,8 +217,7 @@ static int load(const char *folder, mdl_decoder_t *decoder, mdl_error_t *err)
     MDL_TRY(mdl_model_files_open(folder, &files, err));
     MDL_TRY(lay_out(decoder, &list, err));
     MDL_TRY(check_unknown(files, decoder, &list, folder, err));
-    for (int64_t i = 0; i < list.n; i++)
-        MDL_TRY(read_wanted(files, &list.item[i], err));
+    MDL_TRY(read_all(files, &list, decoder->backend, err));
     mdl_rope_frequency(&decoder->config.rope, decoder->config.n_head_feat, decoder->frequency);
     mdl_rope_frequency(&decoder->config.rope_local, decoder->config.n_head_feat,
                        decoder->frequency_local);
@@ -200,18 +228,25 @@ done:
     return rc;
 }
 
-int mdl_decoder_load(const char *folder, mdl_decoder_t **decoder, mdl_error_t *err)
+int mdl_decoder_load(const mdl_backend_t *backend, const char *folder, mdl_decoder_t **decoder,
+                     mdl_error_t *err)
 {
     int rc = MDL_OK;
     mdl_decoder_t *loaded = NULL;
     *decoder = NULL;
     MDL_TRY(mdl_alloc(&loaded, 1, sizeof *loaded, "a decoder", err));
+    loaded->backend = backend;
     MDL_TRY(load(folder, loaded, err));
     *decoder = loaded;
     loaded = NULL;
 done:
     mdl_decoder_free(loaded);
     return rc;
+}
+
+const mdl_backend_t *mdl_decoder_backend(const mdl_decoder_t *decoder)
+{
+    return decoder->backend;
 }
 
 const mdl_model_config_t *mdl_decoder_config(const mdl_decoder_t *decoder)
@@ -223,7 +258,8 @@ void mdl_decoder_free(mdl_decoder_t *decoder)
 {
     if (decoder == NULL)
         return;
-    free(decoder->storage);
+    decoder->backend->release(decoder->storage);
+    free(decoder->frequency);
     free(decoder->block);
     free(decoder);
 }

@@ -18,12 +18,14 @@ typedef struct {
 
 struct mdl_decoder {
     mdl_model_config_t config;
-    float *storage;             /* all of the below in one allocation */
+    float *frequency;       /* [n_head_feat / 2], radians a position */
+    float *frequency_local; /* [n_head_feat / 2], of the local blocks; part of frequency */
+
+    const mdl_backend_t *backend;
+    float *storage;             /* the backend's, all of the below in one allocation */
     float *embedding;           /* [n_vocab, d] */
     float *head;                /* [n_vocab, d]; the embedding when tied */
     float *norm;                /* [d] */
-    float *frequency;           /* [n_head_feat / 2], radians a position */
-    float *frequency_local;     /* [n_head_feat / 2], of the local blocks */
     mdl_block_weights_t *block; /* [n_layer] */
 };
 

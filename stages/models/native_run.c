@@ -59,12 +59,15 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, mdl_
     }
     MDL_TRY(mdl_native_inputs_use(run->inputs, candidate, err));
     MDL_TRY(adapter_options(run->study, &options, err));
-    MDL_TRY(mdl_adapter_new(mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
+    MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
+                            mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
                             &options, run->study->seed, &run->adapter, err));
     MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, max_length(run), &run->workspace,
                               err));
     MDL_TRY(mdl_training_new(&settings, run->inputs->corpus, run->inputs->features, run->adapter,
                              run->workspace, &run->training, err));
+    MDL_TRY(mdl_alloc(&run->state, 3, (size_t)run->adapter->n_param * sizeof *run->state,
+                      "a checkpoint", err));
     rc = name_tensors(run, err);
 done:
     return rc;
@@ -86,6 +89,7 @@ void mdl_native_run_close(mdl_native_run_t *run)
     mdl_workspace_free(run->workspace);
     mdl_adapter_free(run->adapter);
     free(run->tensors);
+    free(run->state);
     free(run->folder);
     free(run->configuration);
     *run = (mdl_native_run_t){0};
@@ -93,14 +97,29 @@ void mdl_native_run_close(mdl_native_run_t *run)
 
 static mdl_checkpoint_t state_of(mdl_native_run_t *run)
 {
+    int64_t n_param = run->adapter->n_param;
     return (mdl_checkpoint_t){.step = run->training->step,
                               .total_steps = run->training->total_steps,
                               .train_seconds = run->train_seconds,
                               .n_tensor = run->adapter->n_slice,
                               .tensor = run->tensors,
-                              .param = run->adapter->param,
-                              .adam_m = run->training->adam_m,
-                              .adam_v = run->training->adam_v};
+                              .param = run->state,
+                              .adam_m = run->state + n_param,
+                              .adam_v = run->state + 2 * n_param};
+}
+
+/* Copies the state in the host's memory to or from where the training works on it. */
+static int copy_state(mdl_native_run_t *run, int to_training, mdl_error_t *err)
+{
+    const mdl_backend_t *be = run->adapter->backend;
+    float *const parts[] = {run->adapter->param, run->training->adam_m, run->training->adam_v};
+    int64_t n_param = run->adapter->n_param;
+    size_t n_byte = (size_t)n_param * sizeof *run->state;
+    int rc = MDL_OK;
+    for (int i = 0; rc == MDL_OK && i < 3; i++)
+        rc = to_training ? be->upload(parts[i], run->state + i * n_param, n_byte, err)
+                         : be->download(run->state + i * n_param, parts[i], n_byte, err);
+    return rc;
 }
 
 int mdl_native_run_resume(mdl_native_run_t *run, int64_t max_step, mdl_error_t *err)
@@ -121,13 +140,15 @@ int mdl_native_run_resume(mdl_native_run_t *run, int64_t max_step, mdl_error_t *
     MPI_Bcast(state.adam_v, n_param, MPI_FLOAT, 0, run->group);
     run->training->step = state.step;
     run->train_seconds = state.train_seconds;
-    return MDL_OK;
+    return mdl_agree(run->group, copy_state(run, 1, err), err);
 }
 
 static int save_on_root(mdl_native_run_t *run, mdl_error_t *err)
 {
     mdl_checkpoint_t state = state_of(run);
-    int rc = mdl_checkpoint_write(run->folder, run->configuration, &state, err);
+    int rc = copy_state(run, 0, err);
+    if (rc == MDL_OK)
+        rc = mdl_checkpoint_write(run->folder, run->configuration, &state, err);
     return rc == MDL_OK ? mdl_checkpoint_prune(run->folder, run->kept, run->n_kept, err) : rc;
 }
 

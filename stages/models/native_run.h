@@ -21,6 +21,7 @@ typedef struct {
     char *folder;         /* candidates/VE+LM */
     char *configuration;  /* group rank 0 */
     mdl_checkpoint_tensor_t *tensors;
+    float *state; /* [3, n_param] parameters and moments in the host's memory, to and from files */
     const int64_t *kept; /* [n_kept], steps whose checkpoints stay; borrowed */
     int64_t n_kept;
 } mdl_native_run_t;

@@ -1,13 +1,10 @@
 #include "models/sample.h"
 
-#include "kernels/cross_entropy.h"
-#include "kernels/matmul.h"
 #include "models/blocks.h"
 #include "models/projector.h"
 #include "models/workspace_memory.h"
 
-#include <math.h>   /* sqrtf */
-#include <string.h> /* memcpy, memset */
+#include <math.h> /* sqrtf */
 
 /* n_new: positions that the caller will add behind the sample. */
 static int check_sample(const mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t n_new,
@@ -47,25 +44,52 @@ static int64_t position_of(const mdl_sample_t *sample, int64_t i)
     return i < sample->visual_at ? i : i + sample->n_visual;
 }
 
-static void embed_token(const mdl_workspace_t *ws, float *out, int32_t token)
+/* Puts n ids and n positions from the workspace's list where the backend reads them. */
+static int send_list(mdl_workspace_t *ws, int32_t *id, int32_t *at, int64_t n, mdl_error_t *err)
 {
-    int64_t d = ws->decoder->config.n_feat;
-    memcpy(out, ws->decoder->embedding + token * d, (size_t)d * sizeof *out);
-    if (!ws->decoder->config.embedding_scaled)
-        return;
-    float scale = sqrtf((float)d);
-    for (int64_t i = 0; i < d; i++)
-        out[i] *= scale;
+    size_t n_byte = (size_t)n * sizeof *id;
+    int rc = ws->backend->upload(id, ws->list, n_byte, err);
+    return rc == MDL_OK ? ws->backend->upload(at, ws->list + ws->max_length, n_byte, err) : rc;
 }
 
-static void embed(mdl_workspace_t *ws, const mdl_sample_t *sample)
+/* The embeddings of the n tokens of the list into the rows of the first block's input. */
+static int embed_tokens(mdl_workspace_t *ws, int64_t n, mdl_error_t *err)
 {
-    int64_t d = ws->decoder->config.n_feat;
-    float *in = ws->block[0].in;
-    for (int64_t i = 0; i < sample->n_token; i++)
-        embed_token(ws, in + position_of(sample, i) * d, sample->token[i]);
-    if (sample->n_visual > 0)
-        mdl_projector_forward(ws, in + sample->visual_at * d, sample->feature, sample->n_visual);
+    const mdl_model_config_t *config = &ws->decoder->config;
+    float scale = config->embedding_scaled ? sqrtf((float)config->n_feat) : 1.0f;
+    int rc = send_list(ws, ws->token, ws->token_at, n, err);
+    if (rc == MDL_OK)
+        ws->backend->rows_move(ws->block[0].in, ws->token_at, ws->decoder->embedding, ws->token, n,
+                               config->n_feat, scale);
+    return rc;
+}
+
+static int embed(mdl_workspace_t *ws, const mdl_sample_t *sample, mdl_error_t *err)
+{
+    int64_t n_value = sample->n_visual * ws->adapter->n_vision_feat;
+    int rc;
+    for (int64_t i = 0; i < sample->n_token; i++) {
+        ws->list[i] = sample->token[i];
+        ws->list[ws->max_length + i] = (int32_t)position_of(sample, i);
+    }
+    MDL_TRY(embed_tokens(ws, sample->n_token, err));
+    if (sample->n_visual == 0)
+        return MDL_OK;
+    MDL_TRY(ws->backend->upload(ws->feature, sample->feature, (size_t)n_value * sizeof *ws->feature,
+                                err));
+    mdl_projector_forward(ws, ws->block[0].in + sample->visual_at * ws->decoder->config.n_feat,
+                          sample->n_visual);
+done:
+    return rc;
+}
+
+/* The last hidden states of the whole sample into normed. */
+static int run_forward(mdl_workspace_t *ws, const mdl_sample_t *sample, mdl_error_t *err)
+{
+    int rc = embed(ws, sample, err);
+    if (rc == MDL_OK)
+        mdl_blocks_forward(ws, 0, sample->n_token + sample->n_visual);
+    return rc;
 }
 
 /* Positions that the loss depends on: all before the last scored token. */
@@ -77,45 +101,50 @@ static int64_t n_needed(const mdl_sample_t *sample)
     return 0;
 }
 
-/* Loss of n_row scored tokens: targets and the positions that predict them, and with scale != 0
- * the gradient for those last hidden states, put into dnormed. */
-static double score_rows(mdl_workspace_t *ws, const int64_t *position, const int32_t *target,
-                         int64_t n_row, double scale)
+/* The logits of n_row hidden states [n_row, d]. */
+static void compute_logits(mdl_workspace_t *ws, const float *hidden, int64_t n_row)
 {
     int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
-    size_t n_byte = (size_t)d * sizeof(float);
-    for (int64_t i = 0; i < n_row; i++)
-        memcpy(ws->picked + i * d, ws->normed + position[i] * d, n_byte);
-    mdl_matmul_nt(ws->logit, n_vocab, ws->picked, d, ws->decoder->head, d, n_row, n_vocab, d, 1.0f,
-                  0.0f);
-    double loss = mdl_cross_entropy_forward(ws->log_sum, ws->logit, target, n_row, n_vocab);
-    if (scale == 0)
-        return loss;
-    mdl_cross_entropy_backward(ws->logit, ws->logit, ws->log_sum, target, n_row, n_vocab,
-                               (float)scale);
-    mdl_matmul_nn(ws->picked, d, ws->logit, n_vocab, ws->decoder->head, d, n_row, d, n_vocab, 1.0f,
-                  0.0f);
-    for (int64_t i = 0; i < n_row; i++)
-        memcpy(ws->dnormed + position[i] * d, ws->picked + i * d, n_byte);
-    return loss;
+    ws->backend->matmul_nt(ws->logit, n_vocab, hidden, d, ws->decoder->head, d, n_row, n_vocab, d,
+                           1.0f, 0.0f);
 }
 
-static double score_sample(mdl_workspace_t *ws, const mdl_sample_t *sample, double scale)
+/* Adds the loss of the scored tokens first .. first + n_row - 1 to the workspace's; with scale != 0
+ * puts its gradient for the last hidden states into dnormed. */
+static void score_rows(mdl_workspace_t *ws, int64_t first, int64_t n_row, float scale)
 {
-    int64_t position[MDL_LOGIT_ROWS], n_row = 0;
-    int32_t target[MDL_LOGIT_ROWS];
-    double loss = 0;
+    const mdl_backend_t *be = ws->backend;
+    int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
+    const int32_t *target = ws->target + first, *at = ws->target_at + first;
+    be->rows_move(ws->picked, NULL, ws->normed, at, n_row, d, 1.0f);
+    compute_logits(ws, ws->picked, n_row);
+    be->cross_entropy_forward(ws->loss, ws->log_sum, ws->logit, target, n_row, n_vocab);
+    if (scale == 0)
+        return;
+    be->cross_entropy_backward(ws->logit, ws->logit, ws->log_sum, target, n_row, n_vocab, scale);
+    be->matmul_nn(ws->picked, d, ws->logit, n_vocab, ws->decoder->head, d, n_row, d, n_vocab, 1.0f,
+                  0.0f);
+    be->rows_move(ws->dnormed, at, ws->picked, NULL, n_row, d, 1.0f);
+}
+
+/* The sum of the scored tokens' losses into the workspace's, as score_rows does. */
+static int score_sample(mdl_workspace_t *ws, const mdl_sample_t *sample, double scale,
+                        mdl_error_t *err)
+{
+    int64_t n_scored = 0, n_most = ws->backend->n_logit_row;
     for (int64_t i = 0; i < sample->n_token; i++) {
         if (!sample->scored[i])
             continue;
-        position[n_row] = position_of(sample, i) - 1;
-        target[n_row++] = sample->token[i];
-        if (n_row == MDL_LOGIT_ROWS) {
-            loss += score_rows(ws, position, target, n_row, scale);
-            n_row = 0;
-        }
+        ws->list[n_scored] = sample->token[i];
+        ws->list[ws->max_length + n_scored++] = (int32_t)position_of(sample, i) - 1;
     }
-    return n_row > 0 ? loss + score_rows(ws, position, target, n_row, scale) : loss;
+    int rc = send_list(ws, ws->target, ws->target_at, n_scored, err);
+    if (rc != MDL_OK)
+        return rc;
+    ws->backend->zero(ws->loss, sizeof *ws->loss);
+    for (int64_t first = 0; first < n_scored; first += n_most)
+        score_rows(ws, first, n_scored - first < n_most ? n_scored - first : n_most, (float)scale);
+    return MDL_OK;
 }
 
 int mdl_sample_loss(mdl_workspace_t *ws, const mdl_sample_t *sample, double *loss_sum,
@@ -126,10 +155,12 @@ int mdl_sample_loss(mdl_workspace_t *ws, const mdl_sample_t *sample, double *los
     int64_t n_row = n_needed(sample);
     if (rc != MDL_OK || n_row == 0)
         return rc;
-    embed(ws, sample);
+    MDL_TRY(embed(ws, sample, err));
     mdl_blocks_forward(ws, 0, n_row);
-    *loss_sum = score_sample(ws, sample, 0);
-    return MDL_OK;
+    MDL_TRY(score_sample(ws, sample, 0, err));
+    rc = ws->backend->download(loss_sum, ws->loss, sizeof *loss_sum, err);
+done:
+    return rc;
 }
 
 int mdl_sample_gradient(mdl_workspace_t *ws, const mdl_sample_t *sample, double scale,
@@ -141,77 +172,77 @@ int mdl_sample_gradient(mdl_workspace_t *ws, const mdl_sample_t *sample, double 
     int64_t n_row = n_needed(sample);
     if (rc != MDL_OK || n_row == 0)
         return rc;
-    embed(ws, sample);
+    MDL_TRY(embed(ws, sample, err));
     mdl_blocks_forward(ws, 0, n_row);
-    memset(ws->dnormed, 0, (size_t)(n_row * d) * sizeof *ws->dnormed);
-    *loss_sum = score_sample(ws, sample, scale);
+    ws->backend->zero(ws->dnormed, (size_t)(n_row * d) * sizeof *ws->dnormed);
+    MDL_TRY(score_sample(ws, sample, scale, err));
     mdl_blocks_backward(ws, n_row);
     if (sample->n_visual > 0 && n_row > sample->visual_at)
-        mdl_projector_backward(ws, ws->dstream + sample->visual_at * d, sample->feature,
-                               sample->n_visual);
-    return MDL_OK;
+        mdl_projector_backward(ws, ws->dstream + sample->visual_at * d, sample->n_visual);
+    rc = ws->backend->download(loss_sum, ws->loss, sizeof *loss_sum, err);
+done:
+    return rc;
 }
 
 int mdl_sample_hidden(mdl_workspace_t *ws, const mdl_sample_t *sample, float *hidden,
                       mdl_error_t *err)
 {
-    int rc = check_sample(ws, sample, 0, err);
-    if (rc != MDL_OK)
-        return rc;
-    int64_t n_row = sample->n_token + sample->n_visual;
-    embed(ws, sample);
-    mdl_blocks_forward(ws, 0, n_row);
-    memcpy(hidden, ws->normed, (size_t)(n_row * ws->decoder->config.n_feat) * sizeof *hidden);
-    return MDL_OK;
+    int64_t n_value = (sample->n_token + sample->n_visual) * ws->decoder->config.n_feat;
+    int rc;
+    MDL_TRY(check_sample(ws, sample, 0, err));
+    MDL_TRY(run_forward(ws, sample, err));
+    rc = ws->backend->download(hidden, ws->normed, (size_t)n_value * sizeof *hidden, err);
+done:
+    return rc;
 }
 
 int mdl_sample_logits(mdl_workspace_t *ws, const mdl_sample_t *sample, float *logits,
                       mdl_error_t *err)
 {
     int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
-    int rc = check_sample(ws, sample, 0, err);
-    if (rc != MDL_OK)
-        return rc;
-    int64_t n_row = sample->n_token + sample->n_visual;
-    embed(ws, sample);
-    mdl_blocks_forward(ws, 0, n_row);
-    mdl_matmul_nt(logits, n_vocab, ws->normed, d, ws->decoder->head, d, n_row, n_vocab, d, 1.0f,
-                  0.0f);
-    return MDL_OK;
+    int64_t n_row = sample->n_token + sample->n_visual, n_most = ws->backend->n_logit_row;
+    int rc;
+    MDL_TRY(check_sample(ws, sample, 0, err));
+    MDL_TRY(run_forward(ws, sample, err));
+    for (int64_t row = 0; row < n_row; row += n_most) {
+        int64_t n = n_row - row < n_most ? n_row - row : n_most;
+        compute_logits(ws, ws->normed + row * d, n);
+        MDL_TRY(ws->backend->download(logits + row * n_vocab, ws->logit,
+                                      (size_t)(n * n_vocab) * sizeof *logits, err));
+    }
+done:
+    return rc;
 }
 
 /* The token after position: the highest logit, the lowest id of equals. */
-static int32_t best_token(mdl_workspace_t *ws, int64_t position)
+static int best_token(mdl_workspace_t *ws, int64_t position, int32_t *token, mdl_error_t *err)
 {
-    int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
-    int32_t best = 0;
-    mdl_matmul_nt(ws->logit, n_vocab, ws->normed + position * d, d, ws->decoder->head, d, 1,
-                  n_vocab, d, 1.0f, 0.0f);
-    for (int64_t i = 1; i < n_vocab; i++)
-        best = ws->logit[i] > ws->logit[best] ? (int32_t)i : best;
-    return best;
+    compute_logits(ws, ws->normed + position * ws->decoder->config.n_feat, 1);
+    ws->backend->rows_largest(ws->best, ws->logit, 1, ws->decoder->config.n_vocab);
+    return ws->backend->download(token, ws->best, sizeof *token, err);
 }
 
 int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t max_new,
                       int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err)
 {
-    int64_t d = ws->decoder->config.n_feat;
-    *n_out = 0;
-    int rc = check_sample(ws, sample, max_new > 0 ? max_new : 0, err);
-    if (rc != MDL_OK)
-        return rc;
     int64_t n_row = sample->n_token + sample->n_visual;
-    embed(ws, sample);
-    mdl_blocks_forward(ws, 0, n_row);
+    int32_t token;
+    int rc;
+    *n_out = 0;
+    MDL_TRY(check_sample(ws, sample, max_new > 0 ? max_new : 0, err));
+    MDL_TRY(run_forward(ws, sample, err));
     while (*n_out < max_new) {
-        int32_t token = best_token(ws, n_row - 1);
+        MDL_TRY(best_token(ws, n_row - 1, &token, err));
         if (token == eos_id)
             break;
         out[(*n_out)++] = token;
         if (*n_out == max_new)
             break;
-        embed_token(ws, ws->block[0].in + n_row * d, token);
+        ws->list[0] = token;
+        ws->list[ws->max_length] = (int32_t)n_row;
+        MDL_TRY(embed_tokens(ws, 1, err));
         mdl_blocks_forward(ws, n_row++, 1);
     }
-    return MDL_OK;
+done:
+    return rc;
 }

@@ -1,5 +1,6 @@
 #include "models/training.h"
 
+#include "kernels/vector.h"
 #include "models/sample_order.h"
 #include "mpi/agree.h"
 #include "mpi/block.h"
@@ -69,12 +70,13 @@ int mdl_training_new(const mdl_training_settings_t *settings, const mdl_corpus_t
                      mdl_workspace_t *workspace, mdl_training_t **training, mdl_error_t *err)
 {
     mdl_training_t *made = NULL;
-    size_t n_param = (size_t)adapter->n_param, n_byte = n_param * sizeof(float);
+    size_t n_byte = (size_t)adapter->n_param * sizeof(float);
     int rc;
     MDL_TRY(check(settings, adapter, features, err));
     size_t n_place = (size_t)settings->batch;
     MDL_TRY(mdl_alloc(&made, 1, sizeof *made, "training", err));
     *made = (mdl_training_t){.settings = *settings,
+                             .backend = adapter->backend,
                              .corpus = corpus,
                              .features = features,
                              .adapter = adapter,
@@ -84,9 +86,12 @@ int mdl_training_new(const mdl_training_settings_t *settings, const mdl_corpus_t
                              .order_epoch = -1};
     while ((int64_t)1 << (made->n_level - 1) < settings->batch)
         made->n_level++;
-    MDL_TRY(mdl_alloc(&made->adam_m, n_param, sizeof(float), "Adam moments", err));
-    MDL_TRY(mdl_alloc(&made->adam_v, n_param, sizeof(float), "Adam moments", err));
-    MDL_TRY(mdl_alloc(&made->sums, (size_t)made->n_level, n_byte, "gradient sums", err));
+    MDL_TRY(adapter->backend->alloc(&made->adam_m, n_byte, "Adam moments", err));
+    MDL_TRY(adapter->backend->alloc(&made->adam_v, n_byte, "Adam moments", err));
+    MDL_TRY(
+        adapter->backend->alloc(&made->sums, (size_t)made->n_level * n_byte, "gradient sums", err));
+    if (!adapter->backend->on_host)
+        MDL_TRY(mdl_alloc(&made->shared, 2, n_byte, "gradient sums", err));
     MDL_TRY(
         mdl_alloc(&made->order, (size_t)corpus->n_train, sizeof *made->order, "sample order", err));
     MDL_TRY(mdl_alloc(&made->place, n_place, sizeof *made->place, "batch", err));
@@ -102,9 +107,10 @@ void mdl_training_free(mdl_training_t *training)
 {
     if (training == NULL)
         return;
-    free(training->adam_m);
-    free(training->adam_v);
-    free(training->sums);
+    training->backend->release(training->adam_m);
+    training->backend->release(training->adam_v);
+    training->backend->release(training->sums);
+    free(training->shared);
     free(training->order);
     free(training->place);
     free(training->ledger);
@@ -166,26 +172,20 @@ static void own_places(int64_t batch, int n_rank, int rank, int64_t *first, int6
 static int sum_place(mdl_training_t *training, int64_t place, double scale, float *sum,
                      mdl_error_t *err)
 {
+    const mdl_backend_t *be = training->backend;
     mdl_adapter_t *adapter = training->adapter;
     int64_t sample = training->place[place];
-    if (sample < 0) {
-        memset(sum, 0, (size_t)adapter->n_param * sizeof *sum);
+    size_t n_byte = (size_t)adapter->n_param * sizeof *sum;
+    be->zero(sum, n_byte);
+    if (sample < 0)
         return MDL_OK;
-    }
     mdl_sample_t one = mdl_training_sample(training->corpus, training->features, sample);
-    memset(adapter->grad, 0, (size_t)adapter->n_param * sizeof *adapter->grad);
+    be->zero(adapter->grad, n_byte);
     int rc = mdl_sample_gradient(training->workspace, &one, scale, &training->ledger[place], err);
     if (rc != MDL_OK)
         return mdl_error_prefix(err, "%s: sample %lld", training->corpus->path, (long long)sample);
-    for (int64_t i = 0; i < adapter->n_param; i++)
-        sum[i] = adapter->grad[i] + 0.0f;
+    be->vector_add(sum, adapter->grad, adapter->n_param);
     return MDL_OK;
-}
-
-static void add(float *restrict sum, const float *restrict other, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        sum[i] += other[i];
 }
 
 /* The gradient of the places [first, end) into the sum of level; deeper levels are scratch. */
@@ -195,7 +195,7 @@ static int sum_branch(mdl_training_t *training, int64_t first, int64_t end, doub
     int64_t n_param = training->adapter->n_param;
     float *sum = training->sums + level * n_param;
     if (end - first == 0) {
-        memset(sum, 0, (size_t)n_param * sizeof *sum);
+        training->backend->zero(sum, (size_t)n_param * sizeof *sum);
         return MDL_OK;
     }
     if (end - first == 1)
@@ -205,12 +205,13 @@ static int sum_branch(mdl_training_t *training, int64_t first, int64_t end, doub
     if (rc == MDL_OK)
         rc = sum_branch(training, middle, end, scale, level + 1, err);
     if (rc == MDL_OK)
-        add(sum, sum + n_param, n_param);
+        training->backend->vector_add(sum, sum + n_param, n_param);
     return rc;
 }
 
-/* Adds the sums of all ranks up in one fixed tree over the ranks, the result on each of them. */
-static void sum_ranks(float *sum, float *other, int64_t n_param, MPI_Comm group)
+/* Adds the sums of all ranks up in one fixed tree over the ranks, the result on each of them. Both
+ * arrays are in the host's memory. */
+static void sum_on_hosts(float *sum, float *other, int64_t n_param, MPI_Comm group)
 {
     int rank, n_rank, n = (int)n_param;
     MPI_Comm_rank(group, &rank);
@@ -219,7 +220,7 @@ static void sum_ranks(float *sum, float *other, int64_t n_param, MPI_Comm group)
         for (int bit = 1; bit < n_rank; bit *= 2) {
             MPI_Sendrecv(sum, n, MPI_FLOAT, rank ^ bit, 0, other, n, MPI_FLOAT, rank ^ bit, 0,
                          group, MPI_STATUS_IGNORE);
-            add(sum, other, n_param);
+            mdl_vector_add(sum, other, n_param);
         }
         return;
     }
@@ -230,10 +231,40 @@ static void sum_ranks(float *sum, float *other, int64_t n_param, MPI_Comm group)
         }
         if (rank + bit < n_rank) {
             MPI_Recv(other, n, MPI_FLOAT, rank + bit, 0, group, MPI_STATUS_IGNORE);
-            add(sum, other, n_param);
+            mdl_vector_add(sum, other, n_param);
         }
     }
     MPI_Bcast(sum, n, MPI_FLOAT, 0, group);
+}
+
+static int sum_ranks(mdl_training_t *training, MPI_Comm group, mdl_error_t *err)
+{
+    const mdl_backend_t *be = training->backend;
+    int64_t n_param = training->adapter->n_param;
+    size_t n_byte = (size_t)n_param * sizeof(float);
+    int n_rank, rc;
+    MPI_Comm_size(group, &n_rank);
+    if (n_rank == 1)
+        return MDL_OK;
+    if (be->on_host) {
+        sum_on_hosts(training->sums, training->sums + n_param, n_param, group);
+        return MDL_OK;
+    }
+    rc = be->download(training->shared, training->sums, n_byte, err);
+    sum_on_hosts(training->shared, training->shared + n_param, n_param, group);
+    return rc == MDL_OK ? be->upload(training->sums, training->shared, n_byte, err) : rc;
+}
+
+static int apply(mdl_training_t *training, MPI_Comm group, mdl_error_t *err)
+{
+    int rc = sum_ranks(training, group, err);
+    if (rc == MDL_OK)
+        rc = mdl_optimiser_step(training->backend, &training->settings.optimiser,
+                                training->adapter->param, training->sums, training->adam_m,
+                                training->adam_v, training->adapter->n_param, training->step,
+                                training->total_steps, err);
+    training->step += rc == MDL_OK;
+    return rc;
 }
 
 int mdl_training_step(mdl_training_t *training, MPI_Comm group, int ask_checkpoint,
@@ -265,13 +296,7 @@ int mdl_training_step(mdl_training_t *training, MPI_Comm group, int ask_checkpoi
                         "step %lld: the loss is %g: training diverged; lower "
                         "trainer.learning_rate",
                         (long long)training->step + 1, step->loss);
-    sum_ranks(training->sums, training->sums + training->adapter->n_param,
-              training->adapter->n_param, group);
-    mdl_optimiser_step(&training->settings.optimiser, training->adapter->param, training->sums,
-                       training->adam_m, training->adam_v, training->adapter->n_param,
-                       training->step, training->total_steps);
-    training->step++;
-    return MDL_OK;
+    return mdl_agree(group, apply(training, group, err), err);
 }
 
 int mdl_training_warm_up(const mdl_training_settings_t *settings, const mdl_decoder_t *decoder,
@@ -283,8 +308,8 @@ int mdl_training_warm_up(const mdl_training_settings_t *settings, const mdl_deco
     mdl_workspace_t *workspace = NULL;
     mdl_training_t *training = NULL;
     int rc;
-    MDL_TRY(mdl_adapter_new(mdl_decoder_config(decoder), features->n_feat, &projector_alone,
-                            settings->seed, &made, err));
+    MDL_TRY(mdl_adapter_new(mdl_decoder_backend(decoder), mdl_decoder_config(decoder),
+                            features->n_feat, &projector_alone, settings->seed, &made, err));
     MDL_TRY(
         mdl_workspace_new(decoder, made, corpus->max_length + features->n_visual, &workspace, err));
     MDL_TRY(mdl_training_new(settings, corpus, features, made, workspace, &training, err));

@@ -27,6 +27,7 @@ typedef struct {
 
 typedef struct {
     mdl_training_settings_t settings;
+    const mdl_backend_t *backend; /* the adapter's */
     const mdl_corpus_t *corpus;
     const mdl_features_t *features;
     mdl_adapter_t *adapter;
@@ -34,10 +35,11 @@ typedef struct {
 
     int64_t step;           /* finished steps; set it with the arrays to go on from there */
     int64_t total_steps;    /* at ratio 1 */
-    float *adam_m, *adam_v; /* [n_param] */
+    float *adam_m, *adam_v; /* [n_param], the backend's */
 
     int64_t n_level;     /* of the tree of sums */
-    float *sums;         /* [n_level, n_param] */
+    float *sums;         /* [n_level, n_param], the backend's */
+    float *shared;       /* [2, n_param] in the host's memory, for sums over ranks */
     int64_t order_epoch; /* whose order is in order, -1: none yet */
     int64_t *order;      /* [n_train] */
     int64_t *place;      /* [batch], the samples of this step, -1 where there is none */

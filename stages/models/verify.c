@@ -46,8 +46,8 @@ int mdl_verify_read(const mdl_safetensors_t *reference, const char *name, int n_
     return rc;
 }
 
-int mdl_verify_model(const char *folder, const char *reference, mdl_verify_report_t *report,
-                     mdl_error_t *err)
+int mdl_verify_model(const mdl_backend_t *backend, const char *folder, const char *reference,
+                     mdl_verify_report_t *report, mdl_error_t *err)
 {
     mdl_safetensors_t *file = NULL;
     size_t n_path = strlen(folder) + strlen(reference) + 2;
@@ -58,7 +58,7 @@ int mdl_verify_model(const char *folder, const char *reference, mdl_verify_repor
     MDL_TRY(mdl_safetensors_open(path, &file, err));
     is_encoder = mdl_safetensors_find(file, "pixel_values") != NULL;
     rc = is_encoder ? mdl_verify_encoder(folder, reference, report, err)
-                    : mdl_verify_decoder(folder, reference, report, err);
+                    : mdl_verify_decoder(backend, folder, reference, report, err);
 done:
     mdl_safetensors_close(file);
     free(path);

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "io/safetensors.h"
+#include "kernels/backend.h"
 
 #include <stdint.h>
 
@@ -38,12 +39,13 @@ void mdl_verify_compare(mdl_verify_report_t *report, const char *quantity, const
 int mdl_verify_read(const mdl_safetensors_t *reference, const char *name, int n_dim,
                     const int64_t *dims, float **values, mdl_error_t *err);
 
-/* Runs the decoder in folder (config.json, model.safetensors) on the batch in the file called
- * reference in the same folder: outputs, loss and all gradients without LoRA, the same with LoRA,
- * and ten Adam steps. Not collective. Returns MDL_OK however many quantities differ (n_bad tells),
- * MDL_E_INPUT for files that don't hold a decoder or its reference, and what loading returns. */
-int mdl_verify_decoder(const char *folder, const char *reference, mdl_verify_report_t *report,
-                       mdl_error_t *err);
+/* Runs on backend the decoder in folder (config.json, model.safetensors) on the batch in the file
+ * called reference in the same folder: outputs, loss and all gradients without LoRA, the same with
+ * LoRA, and ten Adam steps. Not collective. Returns MDL_OK however many quantities differ (n_bad
+ * tells), MDL_E_INPUT for files that don't hold a decoder or its reference, and what loading
+ * returns. */
+int mdl_verify_decoder(const mdl_backend_t *backend, const char *folder, const char *reference,
+                       mdl_verify_report_t *report, mdl_error_t *err);
 
 /* Runs the vision encoder in folder on the pixel_values of the file called reference: every
  * hidden_states.i, block.i (without the class token), last_hidden_state and pooler_output that the
@@ -51,8 +53,9 @@ int mdl_verify_decoder(const char *folder, const char *reference, mdl_verify_rep
 int mdl_verify_encoder(const char *folder, const char *reference, mdl_verify_report_t *report,
                        mdl_error_t *err);
 
-/* Either of the two: a reference with pixel_values is a vision encoder's. */
-int mdl_verify_model(const char *folder, const char *reference, mdl_verify_report_t *report,
-                     mdl_error_t *err);
+/* Either of the two: a reference with pixel_values is a vision encoder's, which the processor
+ * computes. */
+int mdl_verify_model(const mdl_backend_t *backend, const char *folder, const char *reference,
+                     mdl_verify_report_t *report, mdl_error_t *err);
 
 #endif

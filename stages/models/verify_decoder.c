@@ -1,4 +1,3 @@
-#include "models/adam.h"
 #include "models/sample.h"
 #include "models/verify.h"
 #include "models/verify_batch.h"
@@ -13,6 +12,7 @@ enum { N_ADAM_STEP = 10 };
 static const double LORA_SCALE = 2;
 
 typedef struct {
+    const mdl_backend_t *backend;
     const mdl_safetensors_t *reference;
     mdl_decoder_t *decoder;
     mdl_verify_batch_t batch;
@@ -75,7 +75,8 @@ static int set_slice(const job_t *job, mdl_adapter_t *adapter, const mdl_slice_t
     int rc = mdl_verify_read(job->reference, reference_name(slice), slice->n_dim, slice->dims,
                              &values, job->err);
     if (rc == MDL_OK)
-        memcpy(adapter->param + slice->offset, values, (size_t)slice->n_value * sizeof *values);
+        rc = job->backend->upload(adapter->param + slice->offset, values,
+                                  (size_t)slice->n_value * sizeof *values, job->err);
     free(values);
     return rc;
 }
@@ -116,8 +117,8 @@ static int run_begin(const job_t *job, const mdl_adapter_options_t *options, run
 {
     int rc = MDL_OK;
     *run = (run_t){0};
-    MDL_TRY(mdl_adapter_new(mdl_decoder_config(job->decoder), job->batch.n_vision_feat, options, 1,
-                            &run->adapter, job->err));
+    MDL_TRY(mdl_adapter_new(job->backend, mdl_decoder_config(job->decoder),
+                            job->batch.n_vision_feat, options, 1, &run->adapter, job->err));
     for (int64_t i = 0; i < run->adapter->n_slice; i++)
         MDL_TRY(set_slice(job, run->adapter, &run->adapter->slice[i]));
     MDL_TRY(mdl_workspace_new(job->decoder, run->adapter, job->batch.n_length, &run->ws, job->err));
@@ -140,12 +141,14 @@ static int batch_gradient(const job_t *job, const run_t *run, float *loss, float
     double total = 0, sum;
     int64_t n = batch->n_visual * job->d;
     for (int64_t b = 0; b < batch->n_sample; b++) {
-        memset(run->ws->dstream + job->d, 0, (size_t)n * sizeof(float)); /* none scored: stays */
+        float *dstream = run->ws->dstream + job->d;
+        size_t n_byte = (size_t)n * sizeof *dstream;
+        job->backend->zero(dstream, n_byte); /* none scored: stays */
         MDL_TRY(mdl_sample_gradient(run->ws, &batch->sample[b], 1.0 / (double)batch->n_scored, &sum,
                                     job->err));
         total += sum;
         if (dvisual != NULL)
-            memcpy(dvisual + b * n, run->ws->dstream + job->d, (size_t)n * sizeof *dvisual);
+            MDL_TRY(job->backend->download(dvisual + b * n, dstream, n_byte, job->err));
     }
     *loss = (float)(total / (double)batch->n_scored);
 done:
@@ -185,8 +188,9 @@ static int compare_hidden(const job_t *job, const run_t *run)
     for (int64_t b = 0; b < batch->n_sample; b++) {
         MDL_TRY(mdl_sample_hidden(run->ws, &batch->sample[b], next, job->err));
         next += (batch->sample[b].n_token + n_visual) * job->d;
-        memcpy(visual + b * n_visual * job->d, run->ws->block[0].in + job->d,
-               (size_t)n_visual * n_byte);
+        MDL_TRY(job->backend->download(visual + b * n_visual * job->d,
+                                       run->ws->block[0].in + job->d, (size_t)n_visual * n_byte,
+                                       job->err));
     }
     MDL_TRY(compare(job, "visual", visual, 3, dims, MDL_VERIFY_TOLERANCE));
     rc = compare_rows(job, "last_hidden_state", hidden, job->d);
@@ -199,7 +203,11 @@ done:
 /* The reference has the projector's gradients (grad_W1) without LoRA only. */
 static int compare_gradients(const job_t *job, const mdl_adapter_t *adapter)
 {
+    float *grad = NULL;
+    size_t n_param = (size_t)adapter->n_param;
     int rc = MDL_OK;
+    MDL_TRY(mdl_alloc(&grad, n_param, sizeof *grad, "a gradient", job->err));
+    MDL_TRY(job->backend->download(grad, adapter->grad, n_param * sizeof *grad, job->err));
     for (int64_t i = 0; i < adapter->n_slice; i++) {
         const mdl_slice_t *slice = &adapter->slice[i];
         const char *subject = reference_name(slice);
@@ -208,10 +216,11 @@ static int compare_gradients(const job_t *job, const mdl_adapter_t *adapter)
         if (is_lora != (adapter->rank > 0))
             continue;
         snprintf(name, sizeof name, "grad%c%s", is_lora ? '.' : '_', subject);
-        MDL_TRY(compare(job, name, adapter->grad + slice->offset, slice->n_dim, slice->dims,
+        MDL_TRY(compare(job, name, grad + slice->offset, slice->n_dim, slice->dims,
                         MDL_VERIFY_GRADIENT_TOLERANCE));
     }
 done:
+    free(grad);
     return rc;
 }
 
@@ -246,22 +255,23 @@ done:
 static int ten_adam_steps(const job_t *job, const run_t *run)
 {
     mdl_adapter_t *adapter = run->adapter;
+    const mdl_backend_t *be = job->backend;
     float losses[N_ADAM_STEP], *m = NULL, *v = NULL;
-    size_t n_param = (size_t)adapter->n_param;
+    size_t n_byte = (size_t)adapter->n_param * sizeof *m;
     int rc = MDL_OK;
-    MDL_TRY(mdl_alloc(&m, n_param, sizeof *m, "Adam's first moments", job->err));
-    MDL_TRY(mdl_alloc(&v, n_param, sizeof *v, "Adam's second moments", job->err));
+    MDL_TRY(be->alloc(&m, n_byte, "Adam's first moments", job->err));
+    MDL_TRY(be->alloc(&v, n_byte, "Adam's second moments", job->err));
     for (int s = 0; s < N_ADAM_STEP; s++) {
-        memset(adapter->grad, 0, n_param * sizeof *adapter->grad);
+        be->zero(adapter->grad, n_byte);
         MDL_TRY(batch_gradient(job, run, &losses[s], NULL));
-        mdl_adam_step(adapter->param, adapter->grad, m, v, adapter->n_param, s + 1,
+        be->adam_step(adapter->param, adapter->grad, m, v, adapter->n_param, s + 1,
                       1e-3 * (1 - s / (double)N_ADAM_STEP), 0.9, 0.999, 1e-8);
     }
     rc = compare(job, "adam_losses", losses, 1, (const int64_t[]){N_ADAM_STEP},
                  MDL_VERIFY_TOLERANCE);
 done:
-    free(m);
-    free(v);
+    be->release(m);
+    be->release(v);
     return rc;
 }
 
@@ -284,17 +294,17 @@ done:
     return rc;
 }
 
-int mdl_verify_decoder(const char *folder, const char *reference, mdl_verify_report_t *report,
-                       mdl_error_t *err)
+int mdl_verify_decoder(const mdl_backend_t *backend, const char *folder, const char *reference,
+                       mdl_verify_report_t *report, mdl_error_t *err)
 {
-    job_t job = {.report = report, .err = err};
+    job_t job = {.backend = backend, .report = report, .err = err};
     mdl_safetensors_t *file = NULL;
     char *path = NULL;
     size_t n_path = strlen(folder) + strlen(reference) + 2;
     int rc = MDL_OK;
     MDL_TRY(mdl_alloc(&path, n_path, 1, "a path", err));
     snprintf(path, n_path, "%s/%s", folder, reference);
-    MDL_TRY(mdl_decoder_load(folder, &job.decoder, err));
+    MDL_TRY(mdl_decoder_load(backend, folder, &job.decoder, err));
     MDL_TRY(mdl_safetensors_open(path, &file, err));
     job.reference = file;
     job.d = mdl_decoder_config(job.decoder)->n_feat;

@@ -50,10 +50,31 @@ static void lay_out_block(arena_t *arena, mdl_block_memory_t *block,
     }
 }
 
-static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_t *config,
-                    int64_t rank, int64_t max_length)
+static mdl_attention_t attention_shape(const mdl_model_config_t *config, int64_t layer)
+{
+    int local = config->is_local[layer];
+    double scalar = config->query_scalar > 0 ? config->query_scalar : (double)config->n_head_feat;
+    return (mdl_attention_t){.n_head = config->n_head,
+                             .n_kv_head = config->n_kv_head,
+                             .n_head_feat = config->n_head_feat,
+                             .ld_qkv = mdl_group_n_out(config, MDL_GROUP_QKV),
+                             .scale = 1.0f / sqrtf((float)scalar),
+                             .n_window = local ? config->n_window : 0};
+}
+
+static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_t *ws,
+                    const mdl_model_config_t *config, int64_t n_vision_feat, int64_t rank,
+                    int64_t max_length)
 {
     int64_t t = max_length, d = config->n_feat, f = config->n_mlp_feat;
+    mdl_attention_t shape = attention_shape(config, 0);
+    ws->token = (int32_t *)take(arena, t, 1);
+    ws->token_at = (int32_t *)take(arena, t, 1);
+    ws->target = (int32_t *)take(arena, t, 1);
+    ws->target_at = (int32_t *)take(arena, t, 1);
+    ws->best = (int32_t *)take(arena, 1, 1);
+    ws->loss = (double *)(void *)take(arena, 2, 1);
+    ws->feature = take(arena, t, n_vision_feat);
     for (int i = 0; i < 2; i++) {
         int64_t t_table = i == 0 || config->n_window > 0 ? t : 0;
         ws->cosine[i] = take(arena, t_table, config->n_head_feat / 2);
@@ -64,11 +85,10 @@ static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_
     ws->out = take(arena, t, d);
     ws->inverse = take(arena, t, 1);
     ws->normed = take(arena, t, d);
-    ws->picked = take(arena, MDL_LOGIT_ROWS, d);
-    ws->logit = take(arena, MDL_LOGIT_ROWS, config->n_vocab);
-    ws->log_sum = take(arena, MDL_LOGIT_ROWS, 1);
-    ws->score = take(arena, t, t);
-    ws->dscore = take(arena, t, t);
+    ws->picked = take(arena, backend->n_logit_row, d);
+    ws->logit = take(arena, backend->n_logit_row, config->n_vocab);
+    ws->log_sum = take(arena, backend->n_logit_row, 1);
+    ws->scratch = take(arena, backend->attention_n_scratch(&shape, t), 1);
     ws->dstream = take(arena, t, d);
     ws->dnormed = take(arena, t, d);
     ws->dqkv = take(arena, t, mdl_group_n_out(config, MDL_GROUP_QKV));
@@ -77,22 +97,23 @@ static void lay_out(arena_t *arena, mdl_workspace_t *ws, const mdl_model_config_
     ws->dactivated = take(arena, t, f);
     ws->dhidden = take(arena, t, 3 * rank);
     ws->output = take(arena, config->output_normed ? t : 0, d);
-    ws->head = take(arena, 1, (config->n_head + config->n_kv_head) * config->n_head_feat);
 }
 
-size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t lora_rank, int64_t max_length)
+size_t mdl_workspace_n_byte(const mdl_backend_t *backend, const mdl_model_config_t *config,
+                            int64_t n_vision_feat, int64_t lora_rank, int64_t max_length)
 {
     arena_t common = {NULL, 0}, one_block = {NULL, 0};
     mdl_workspace_t ws;
     mdl_block_memory_t block;
-    lay_out(&common, &ws, config, lora_rank, max_length);
+    lay_out(&common, backend, &ws, config, n_vision_feat, lora_rank, max_length);
     lay_out_block(&one_block, &block, config, lora_rank, max_length);
     return (common.n_taken + (size_t)config->n_layer * one_block.n_taken) * sizeof(float);
 }
 
-static int check(const mdl_model_config_t *config, const mdl_adapter_t *adapter, int64_t max_length,
+static int check(const mdl_decoder_t *decoder, const mdl_adapter_t *adapter, int64_t max_length,
                  mdl_error_t *err)
 {
+    const mdl_model_config_t *config = &decoder->config;
     if (max_length < 1 || max_length > config->n_max_position)
         return mdl_fail(err, MDL_E_INPUT,
                         "sequences of %lld positions don't fit the decoder, which has "
@@ -104,38 +125,49 @@ static int check(const mdl_model_config_t *config, const mdl_adapter_t *adapter,
                         "has %lld and %lld",
                         (long long)adapter->n_feat, (long long)adapter->n_layer,
                         (long long)config->n_feat, (long long)config->n_layer);
+    if (adapter->backend != decoder->backend)
+        return mdl_fail(err, MDL_E_INTERNAL, "adapter and decoder are on different backends");
     return MDL_OK;
 }
 
-/* Cosine and sine of one kind of block, by the rope of that kind. */
-static void fill_table(mdl_workspace_t *ws, int local)
+/* Cosine and sine of one kind of block, by the rope of that kind. table: [2, T, n_head_feat / 2] in
+ * the host's memory. */
+static int fill_table(mdl_workspace_t *ws, float *table, int local, mdl_error_t *err)
 {
     const mdl_model_config_t *config = &ws->decoder->config;
     const float *frequency = local ? ws->decoder->frequency_local : ws->decoder->frequency;
     float magnitude = (float)(local ? config->rope_local.magnitude : config->rope.magnitude);
-    int64_t n_half = config->n_head_feat / 2;
-    mdl_rope_table(ws->cosine[local], ws->sine[local], frequency, ws->max_length, n_half);
-    for (int64_t i = 0; config->rope.type == MDL_ROPE_LONGROPE && i < ws->max_length * n_half;
-         i++) {
-        ws->cosine[local][i] *= magnitude;
-        ws->sine[local][i] *= magnitude;
-    }
+    int64_t n_half = config->n_head_feat / 2, n = ws->max_length * n_half;
+    mdl_rope_table(table, table + n, frequency, ws->max_length, n_half);
+    for (int64_t i = 0; config->rope.type == MDL_ROPE_LONGROPE && i < 2 * n; i++)
+        table[i] *= magnitude;
+    size_t n_byte = (size_t)n * sizeof *table;
+    int rc = ws->backend->upload(ws->cosine[local], table, n_byte, err);
+    return rc == MDL_OK ? ws->backend->upload(ws->sine[local], table + n, n_byte, err) : rc;
 }
 
-static void set_attention(mdl_workspace_t *ws, int64_t layer)
+static int fill_tables(mdl_workspace_t *ws, mdl_error_t *err)
+{
+    const mdl_model_config_t *config = &ws->decoder->config;
+    float *table = NULL;
+    int rc = mdl_alloc(&table, (size_t)ws->max_length, (size_t)config->n_head_feat * sizeof *table,
+                       "tables of positions", err);
+    for (int local = 0; rc == MDL_OK && local <= (config->n_window > 0); local++)
+        rc = fill_table(ws, table, local, err);
+    free(table);
+    return rc;
+}
+
+static void set_block(mdl_workspace_t *ws, int64_t layer)
 {
     const mdl_model_config_t *config = &ws->decoder->config;
     mdl_block_memory_t *block = &ws->block[layer];
-    int local = config->is_local[layer];
-    double scalar = config->query_scalar > 0 ? config->query_scalar : (double)config->n_head_feat;
-    block->cosine = ws->cosine[local];
-    block->sine = ws->sine[local];
-    block->attention = (mdl_attention_t){.n_head = config->n_head,
-                                         .n_kv_head = config->n_kv_head,
-                                         .n_head_feat = config->n_head_feat,
-                                         .ld_qkv = mdl_group_n_out(config, MDL_GROUP_QKV),
-                                         .scale = 1.0f / sqrtf((float)scalar),
-                                         .n_window = local ? config->n_window : 0};
+    block->cosine = ws->cosine[config->is_local[layer]];
+    block->sine = ws->sine[config->is_local[layer]];
+    block->attention = attention_shape(config, layer);
+    for (int group = 0; group < MDL_N_GROUP; group++)
+        block->linear[group] =
+            mdl_adapted_linear(ws->decoder, ws->adapter, layer, (mdl_linear_group_t)group);
 }
 
 int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
@@ -143,28 +175,28 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
 {
     int rc = MDL_OK;
     const mdl_model_config_t *config = &decoder->config;
+    const mdl_backend_t *backend = decoder->backend;
     mdl_workspace_t *ws = NULL;
     *workspace = NULL;
-    MDL_TRY(check(config, adapter, max_length, err));
+    MDL_TRY(check(decoder, adapter, max_length, err));
     MDL_TRY(mdl_alloc(&ws, 1, sizeof *ws, "a workspace", err));
-    MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
-                      "a workspace's blocks", err));
-    MDL_TRY(mdl_alloc(&ws->storage, mdl_workspace_n_byte(config, adapter->rank, max_length), 1,
-                      "a workspace's activations", err));
-    arena_t arena = {ws->storage, 0};
+    ws->backend = backend;
     ws->decoder = decoder;
     ws->adapter = adapter;
     ws->max_length = max_length;
-    lay_out(&arena, ws, config, adapter->rank, max_length);
-    fill_table(ws, 0);
-    if (config->n_window > 0)
-        fill_table(ws, 1);
+    MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
+                      "a workspace's blocks", err));
+    MDL_TRY(mdl_alloc(&ws->list, 2 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
+    MDL_TRY(backend->alloc(
+        &ws->storage,
+        mdl_workspace_n_byte(backend, config, adapter->n_vision_feat, adapter->rank, max_length),
+        "a workspace's activations", err));
+    arena_t arena = {ws->storage, 0};
+    lay_out(&arena, backend, ws, config, adapter->n_vision_feat, adapter->rank, max_length);
+    MDL_TRY(fill_tables(ws, err));
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
         lay_out_block(&arena, &ws->block[layer], config, adapter->rank, max_length);
-        set_attention(ws, layer);
-        for (int group = 0; group < MDL_N_GROUP; group++)
-            ws->block[layer].linear[group] =
-                mdl_adapted_linear(decoder, adapter, layer, (mdl_linear_group_t)group);
+        set_block(ws, layer);
     }
     openblas_set_num_threads(1);
     *workspace = ws;
@@ -178,7 +210,8 @@ void mdl_workspace_free(mdl_workspace_t *workspace)
 {
     if (workspace == NULL)
         return;
-    free(workspace->storage);
+    workspace->backend->release(workspace->storage);
+    free(workspace->list);
     free(workspace->block);
     free(workspace);
 }

@@ -11,7 +11,8 @@
 typedef struct mdl_workspace mdl_workspace_t;
 
 /* Makes room for sequences of up to max_length positions (visual tokens, prompt and new tokens
- * together). Borrows decoder and adapter, which must outlive it. One pass at a time uses it.
+ * together). Borrows decoder and adapter, which share a backend and must outlive it. One pass at a
+ * time uses it.
  * Sets OpenBLAS to one thread in this process: results must not depend on the thread count.
  * Freed by mdl_workspace_free. Not collective. Returns MDL_E_INPUT or MDL_E_MEMORY. */
 int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
@@ -20,8 +21,8 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
 /* NULL is allowed. */
 void mdl_workspace_free(mdl_workspace_t *workspace);
 
-/* Bytes that mdl_workspace_new would take; for plans. */
-size_t mdl_workspace_n_byte(const mdl_model_config_t *config, int64_t lora_rank,
-                            int64_t max_length);
+/* Bytes of the backend's memory that mdl_workspace_new would take; for plans. */
+size_t mdl_workspace_n_byte(const mdl_backend_t *backend, const mdl_model_config_t *config,
+                            int64_t n_vision_feat, int64_t lora_rank, int64_t max_length);
 
 #endif

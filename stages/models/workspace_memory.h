@@ -1,5 +1,6 @@
 /* The memory behind mdl_workspace_t, for the files of this folder alone.
- * T is max_length, d the decoder's width, f the width of its MLP, r the LoRA rank. */
+ * T is max_length, d the decoder's width, f the width of its MLP, r the LoRA rank, L the backend's
+ * n_logit_row. */
 #ifndef MDL_MODELS_WORKSPACE_MEMORY_H
 #define MDL_MODELS_WORKSPACE_MEMORY_H
 
@@ -7,9 +8,6 @@
 #include "models/adapted_linear.h"
 #include "models/decoder_weights.h"
 #include "models/workspace.h"
-
-/* Rows of logits that are held at once. A constant: it decides in what order sums are made. */
-enum { MDL_LOGIT_ROWS = 32 };
 
 /* What one block keeps from the forward for the backward pass; its qkv is the key-value cache.
  * Arrays of norms that the decoder doesn't have are empty. */
@@ -38,11 +36,19 @@ typedef struct {
 } mdl_block_memory_t;
 
 struct mdl_workspace {
+    const mdl_backend_t *backend; /* the decoder's and the adapter's */
     const mdl_decoder_t *decoder;
     mdl_adapter_t *adapter;
     int64_t max_length;
     mdl_block_memory_t *block; /* [n_layer] */
-    float *storage;            /* all of the below and the blocks' arrays in one allocation */
+    int32_t *list;             /* [2, T] in the host's memory, on the way to the lists below */
+    float *storage;            /* the backend's: all of the below and the blocks' arrays */
+
+    int32_t *token, *token_at;   /* [T] the ids of a sample's tokens, and their positions */
+    int32_t *target, *target_at; /* [T] the scored ones, and the positions that predict them */
+    int32_t *best;               /* [1] the most probable token */
+    double *loss;                /* [1] */
+    float *feature;              /* [T, n_vision_feat] */
 
     float *cosine[2], *sine[2]; /* [T, n_head_feat / 2]; 1: of the local blocks, where there are */
     float *projected;           /* [T, d] feature W1' + b1 */
@@ -51,12 +57,11 @@ struct mdl_workspace {
     float *inverse;             /* [T] of the final norm */
     float *normed;              /* [T, d] last hidden states */
 
-    float *picked;  /* [MDL_LOGIT_ROWS, d] hidden states of the rows whose logits are wanted */
-    float *logit;   /* [MDL_LOGIT_ROWS, n_vocab] */
-    float *log_sum; /* [MDL_LOGIT_ROWS] */
-    float *score;   /* [T, T] */
+    float *picked;  /* [L, d] hidden states of the rows whose logits are wanted */
+    float *logit;   /* [L, n_vocab] */
+    float *log_sum; /* [L] */
+    float *scratch; /* attention's */
 
-    float *dscore;     /* [T, T] */
     float *dstream;    /* [T, d] gradient for the residual stream, in place through the blocks */
     float *dnormed;    /* [T, d] */
     float *dqkv;       /* [T, (n_head + 2 n_kv_head) n_head_feat] */
@@ -65,7 +70,6 @@ struct mdl_workspace {
     float *dactivated; /* [T, f] */
     float *dhidden;    /* [T, 3 r] */
     float *output;     /* [T, d] of attention or MLP after its norm, or the gradient before it */
-    float *head;       /* [(n_head + n_kv_head) n_head_feat] one position's gradient for q and k */
 };
 
 #endif

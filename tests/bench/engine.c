@@ -48,14 +48,14 @@ static mdl_decoder_t make_decoder(int64_t n_feat, int64_t n_layer, int64_t n_voc
                                         .tied_head = 1,
                                         .rope = {.theta = 10000}}};
     const mdl_model_config_t *config = &decoder.config;
-    size_t n_weight = (size_t)mdl_model_config_n_weight(config) + (size_t)n_feat;
+    size_t n_weight = (size_t)mdl_model_config_n_weight(config);
+    decoder.backend = mdl_backend_cpu();
     check(mdl_alloc(&decoder.storage, n_weight, sizeof(float), "weights", &err), &err);
+    check(mdl_alloc(&decoder.frequency, (size_t)n_feat, sizeof(float), "frequencies", &err), &err);
     check(mdl_alloc(&decoder.block, (size_t)n_layer, sizeof *decoder.block, "blocks", &err), &err);
     mdl_random_uniform(decoder.storage, (int64_t)n_weight, 1.0f / sqrtf((float)n_feat), 1, 0);
     float *next = decoder.storage;
-    decoder.frequency = next;
     mdl_rope_frequency(&config->rope, config->n_head_feat, decoder.frequency);
-    next += n_feat;
     decoder.embedding = decoder.head = next;
     next += n_vocab * n_feat;
     decoder.norm = next;
@@ -85,7 +85,9 @@ int main(int argc, char **argv)
     mdl_decoder_t decoder = make_decoder(size[0], size[1], size[2]);
     mdl_adapter_options_t options = {.rank = 8, .alpha = 16};
     check(mdl_linear_targets("all", &options.targets, &err), &err);
-    check(mdl_adapter_new(&decoder.config, N_VISION_FEAT, &options, 1, &adapter, &err), &err);
+    check(mdl_adapter_new(mdl_backend_cpu(), &decoder.config, N_VISION_FEAT, &options, 1, &adapter,
+                          &err),
+          &err);
     check(mdl_workspace_new(&decoder, adapter, n_token + 9, &ws, &err), &err);
 
     int32_t *token = calloc((size_t)n_token, sizeof *token), answer[8];
@@ -117,6 +119,7 @@ int main(int argc, char **argv)
     mdl_workspace_free(ws);
     mdl_adapter_free(adapter);
     free(decoder.storage);
+    free(decoder.frequency);
     free(decoder.block);
     return 0;
 }

@@ -27,9 +27,9 @@ static int run(char **argv, const mdl_sample_t *sample, int64_t n_new, mdl_error
     int64_t n_out;
     int rc = MDL_OK;
     mdl_adapter_options_t options = {.rank = 0, .alpha = 1};
-    MDL_TRY(mdl_decoder_load(argv[1], &decoder, err));
+    MDL_TRY(mdl_decoder_load(mdl_backend_cpu(), argv[1], &decoder, err));
     const mdl_model_config_t *config = mdl_decoder_config(decoder);
-    MDL_TRY(mdl_adapter_new(config, 1, &options, 1, &adapter, err));
+    MDL_TRY(mdl_adapter_new(mdl_backend_cpu(), config, 1, &options, 1, &adapter, err));
     MDL_TRY(mdl_workspace_new(decoder, adapter, sample->n_token + n_new, &ws, err));
     size_t n_value = (size_t)(sample->n_token * config->n_vocab);
     logits = malloc(n_value * sizeof *logits);

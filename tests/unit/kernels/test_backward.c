@@ -151,15 +151,18 @@ static void gelu(void **state)
 static double cross_entropy_loss(void)
 {
     float log_sum[N_ROW];
-    return 0.25 * mdl_cross_entropy_forward(log_sum, in, target, N_ROW, N_FEAT);
+    double sum = 0;
+    mdl_cross_entropy_forward(&sum, log_sum, in, target, N_ROW, N_FEAT);
+    return 0.25 * sum;
 }
 
 static void cross_entropy(void **state)
 {
     (void)state;
     float log_sum[N_ROW];
+    double sum = 0;
     fill(in, MAX, 3, 1);
-    mdl_cross_entropy_forward(log_sum, in, target, N_ROW, N_FEAT);
+    mdl_cross_entropy_forward(&sum, log_sum, in, target, N_ROW, N_FEAT);
     memcpy(din, in, sizeof din); /* in place */
     mdl_cross_entropy_backward(din, din, log_sum, target, N_ROW, N_FEAT, 0.25f);
     check_gradient("cross_entropy", cross_entropy_loss, N_ROW * N_FEAT);
@@ -167,20 +170,20 @@ static void cross_entropy(void **state)
 
 static double attention_loss(void)
 {
-    float out[MAX], log_sum[4 * N_ROW], score[N_ROW * N_ROW];
-    mdl_attention_forward(out, log_sum, score, in, &shape, 0, N_ROW, N_ROW);
+    float out[MAX], log_sum[4 * N_ROW], scratch[2 * N_ROW * N_ROW];
+    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, N_ROW, N_ROW);
     return weighted(out, N_ROW * shape.n_head * shape.n_head_feat);
 }
 
 static void attention_gradient(const char *what)
 {
-    float out[MAX], log_sum[4 * N_ROW], score[N_ROW * N_ROW], dscore[N_ROW * N_ROW];
+    float out[MAX], log_sum[4 * N_ROW], scratch[2 * N_ROW * N_ROW];
     fill(in, MAX, 1.5f, 1);
     fill(dout, MAX, 1, 2);
     for (int i = 0; i < MAX; i++)
         din[i] = NAN;
-    mdl_attention_forward(out, log_sum, score, in, &shape, 0, N_ROW, N_ROW);
-    mdl_attention_backward(din, score, dscore, dout, out, log_sum, in, &shape, N_ROW, N_ROW);
+    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, N_ROW, N_ROW);
+    mdl_attention_backward(din, scratch, dout, out, log_sum, in, &shape, N_ROW, N_ROW);
     check_gradient(what, attention_loss, N_ROW * shape.ld_qkv);
 }
 

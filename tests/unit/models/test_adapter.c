@@ -1,4 +1,4 @@
-#include "models/adam.h"
+#include "kernels/adam.h"
 #include "models/adapter.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ static mdl_adapter_t *make(int64_t rank, const char *targets, uint64_t seed)
     mdl_adapter_t *adapter;
     mdl_adapter_options_t options = {.rank = rank, .alpha = 8};
     assert_int_equal(mdl_linear_targets(targets, &options.targets, &err), MDL_OK);
-    if (mdl_adapter_new(&config, 36, &options, seed, &adapter, &err) != MDL_OK)
+    if (mdl_adapter_new(mdl_backend_cpu(), &config, 36, &options, seed, &adapter, &err) != MDL_OK)
         fail_msg("%s", err.text);
     return adapter;
 }
@@ -110,9 +110,9 @@ static void refused_options(void **state)
         mdl_error_t err;
         mdl_adapter_t *adapter;
         mdl_adapter_options_t options = {cases[i].rank, cases[i].alpha, cases[i].targets};
-        assert_int_equal(
-            mdl_adapter_new(&config, cases[i].n_vision_feat, &options, 1, &adapter, &err),
-            MDL_E_INPUT);
+        assert_int_equal(mdl_adapter_new(mdl_backend_cpu(), &config, cases[i].n_vision_feat,
+                                         &options, 1, &adapter, &err),
+                         MDL_E_INPUT);
         assert_null(adapter);
     }
 }
@@ -142,7 +142,8 @@ static void fused_layers(void **state)
     fused.fused = 1;
     snprintf(fused.model_type, sizeof fused.model_type, "phi3");
     assert_int_equal(mdl_linear_targets("q_proj,qkv_proj,down_proj", &options.targets, &err), 0);
-    assert_int_equal(mdl_adapter_new(&fused, 36, &options, 1, &adapter, &err), MDL_OK);
+    assert_int_equal(mdl_adapter_new(mdl_backend_cpu(), &fused, 36, &options, 1, &adapter, &err),
+                     MDL_OK);
     assert_int_equal(adapter->n_slice, 4 + 3 * 2 * 2);
     const mdl_slice_t *b =
         mdl_adapter_find(adapter, "lora.model.layers.1.self_attn.qkv_proj.lora_B.weight");
@@ -151,7 +152,8 @@ static void fused_layers(void **state)
     assert_null(mdl_adapter_find(adapter, "lora.model.layers.1.self_attn.q_proj.lora_B.weight"));
     mdl_adapter_free(adapter);
     assert_int_equal(mdl_linear_targets("q_proj,v_proj,up_proj", &options.targets, &err), 0);
-    assert_int_equal(mdl_adapter_new(&fused, 36, &options, 1, &adapter, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_adapter_new(mdl_backend_cpu(), &fused, 36, &options, 1, &adapter, &err),
+                     MDL_E_INPUT);
     assert_non_null(strstr(err.text, "layers are qkv_proj"));
     assert_non_null(strstr(err.text, "phi3"));
 }

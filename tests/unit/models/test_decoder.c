@@ -130,7 +130,7 @@ static void damaged_weights(void **state)
         mdl_error_t err = {0};
         mdl_decoder_t *decoder;
         write_weights("damaged/model.safetensors", &damaged[i].edit);
-        int rc = mdl_decoder_load("damaged", &decoder, &err);
+        int rc = mdl_decoder_load(mdl_backend_cpu(), "damaged", &decoder, &err);
         if (rc != MDL_E_INPUT || strstr(err.text, damaged[i].message) == NULL ||
             strstr(err.text, damaged[i].tensor) == NULL)
             fail_msg("case %zu: returned %d, \"%s\"", i, rc, err.text);
@@ -148,7 +148,7 @@ static void config_of_another_model(void **state)
     write_text("damaged/config.json",
                "{\"model_type\":\"llama\",\"vocab_size\":97,\"hidden_size\":64,"
                "\"intermediate_size\":112,\"num_hidden_layers\":3,\"num_attention_heads\":4}");
-    assert_int_equal(mdl_decoder_load("damaged", &decoder, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "damaged", &decoder, &err), MDL_E_INPUT);
     assert_non_null(strstr(err.text, "(97, 48) where (97, 64)"));
 }
 
@@ -183,7 +183,7 @@ static void families_mixed(void **state)
         mdl_decoder_t *decoder;
         link_file(cases[i].config, "config.json");
         link_file(cases[i].weights, "model.safetensors");
-        int rc = mdl_decoder_load("mixed", &decoder, &err);
+        int rc = mdl_decoder_load(mdl_backend_cpu(), "mixed", &decoder, &err);
         if (cases[i].message == NULL)
             assert_int_equal(rc, MDL_OK);
         else if (rc != MDL_E_INPUT || strstr(err.text, cases[i].message) == NULL)
@@ -199,9 +199,10 @@ static void missing_files(void **state)
     mdl_error_t err;
     mdl_decoder_t *decoder;
     copy_config("bare");
-    assert_int_equal(mdl_decoder_load("bare", &decoder, &err), MDL_E_MISSING);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "bare", &decoder, &err), MDL_E_MISSING);
     assert_non_null(strstr(err.text, "bare/model.safetensors"));
-    assert_int_equal(mdl_decoder_load("no-such-folder", &decoder, &err), MDL_E_MISSING);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "no-such-folder", &decoder, &err),
+                     MDL_E_MISSING);
     assert_non_null(strstr(err.text, "config.json"));
 }
 
@@ -218,26 +219,27 @@ static void shards(void **state)
     write_weights("sharded/two.safetensors", &(edit_t){.begin = 11});
     write_text(index, "{\"weight_map\":{\"lm_head.weight\":\"one.safetensors\","
                       "\"model.norm.weight\":\"two.safetensors\",\"x\":\"one.safetensors\"}}");
-    if (mdl_decoder_load("sharded", &sharded, &err) != MDL_OK)
+    if (mdl_decoder_load(mdl_backend_cpu(), "sharded", &sharded, &err) != MDL_OK)
         fail_msg("%s", err.text);
-    assert_int_equal(mdl_decoder_load(PARITY "llama-2", &single, &err), MDL_OK);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), PARITY "llama-2", &single, &err), MDL_OK);
     size_t n_weight = (size_t)mdl_model_config_n_weight(&single->config);
     assert_memory_equal(sharded->embedding, single->embedding, n_weight * sizeof(float));
     mdl_decoder_free(sharded);
     mdl_decoder_free(single);
 
     write_weights("sharded/two.safetensors", &(edit_t){.begin = 10});
-    assert_int_equal(mdl_decoder_load("sharded", &sharded, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "sharded", &sharded, &err), MDL_E_INPUT);
     assert_non_null(strstr(err.text, "two of the shards"));
     static const char *const bad[] = {"{}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}",
                                       "{\"weight_map\":{\"a\":\"../one.safetensors\"}}"};
     for (int i = 0; i < 4; i++) {
         write_text(index, bad[i]);
-        assert_int_equal(mdl_decoder_load("sharded", &sharded, &err), MDL_E_INPUT);
+        assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "sharded", &sharded, &err),
+                         MDL_E_INPUT);
         assert_non_null(strstr(err.text, "index.json"));
     }
     write_text(index, "{\"weight_map\":{\"a\":\"three.safetensors\"}}");
-    assert_int_equal(mdl_decoder_load("sharded", &sharded, &err), MDL_E_MISSING);
+    assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), "sharded", &sharded, &err), MDL_E_MISSING);
 }
 
 int main(void)

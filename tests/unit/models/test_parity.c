@@ -1,5 +1,6 @@
 /* The engine against PyTorch (transformers 5.23, float32, eager attention) on tiny random
  * checkpoints; tests/reference/parity/README.md tells what they hold. */
+#include "../backends.h"
 #include "models/decoder.h"
 #include "models/verify.h"
 
@@ -42,19 +43,28 @@ static void print_line(void *context, const mdl_verify_line_t *line)
 
 /* Outputs (3), loss, gradients of projector and visual tokens (5), with LoRA logits, loss, two
  * gradients for each layer, and the losses of the Adam steps. */
-static void every_quantity(void **state)
+static void every_quantity_on(const mdl_backend_t *backend)
 {
-    (void)state;
+    print_message("on %s\n", backend->name);
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         mdl_error_t err;
         char folder[512];
         mdl_verify_report_t report = {.line = print_line, .context = (void *)models[i].folder};
         snprintf(folder, sizeof folder, PARITY "%s", models[i].folder);
-        if (mdl_verify_decoder(folder, models[i].file, &report, &err) != MDL_OK)
+        if (mdl_verify_decoder(backend, folder, models[i].file, &report, &err) != MDL_OK)
             fail_msg("%s", err.text);
         assert_int_equal(report.n_bad, 0);
         assert_int_equal(report.n_line, 12 + 2 * models[i].n_layer * models[i].n_linear);
     }
+}
+
+static void every_quantity(void **state)
+{
+    (void)state;
+    const mdl_backend_t *backend[MAX_BACKEND];
+    int n_backend = find_backends(backend);
+    for (int i = 0; i < n_backend; i++)
+        every_quantity_on(backend[i]);
 }
 
 static void families(void **state)
@@ -65,7 +75,7 @@ static void families(void **state)
         mdl_decoder_t *decoder;
         char folder[512];
         snprintf(folder, sizeof folder, PARITY "%s", models[i].folder);
-        assert_int_equal(mdl_decoder_load(folder, &decoder, &err), MDL_OK);
+        assert_int_equal(mdl_decoder_load(mdl_backend_cpu(), folder, &decoder, &err), MDL_OK);
         assert_string_equal(mdl_decoder_config(decoder)->model_type, models[i].family);
         mdl_decoder_free(decoder);
     }
@@ -119,7 +129,8 @@ static void refused_references(void **state)
         mdl_verify_report_t report = {.line = keep_line, .context = &line};
         char folder[512];
         snprintf(folder, sizeof folder, PARITY "%s", cases[i].folder);
-        assert_int_not_equal(mdl_verify_decoder(folder, cases[i].file, &report, &err), MDL_OK);
+        assert_int_not_equal(
+            mdl_verify_decoder(mdl_backend_cpu(), folder, cases[i].file, &report, &err), MDL_OK);
         if (strstr(err.text, cases[i].message) == NULL)
             fail_msg("case %zu: \"%s\"", i, err.text);
     }

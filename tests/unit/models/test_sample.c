@@ -1,4 +1,7 @@
-/* The passes of one sample: greedy answers, where visual tokens go, what is refused. */
+/* The passes of one sample on each backend: greedy answers, where visual tokens go, what is
+ * refused.
+ */
+#include "../backends.h"
 #include "models/sample.h"
 
 #include <math.h>
@@ -17,7 +20,11 @@ typedef struct {
     mdl_decoder_t *decoder;
     mdl_adapter_t *adapter;
     mdl_workspace_t *ws;
+    size_t n_byte;       /* of param */
+    float *param, *grad; /* of the adapter, in the host's memory */
 } model_t;
+
+static const mdl_backend_t *backend; /* that the tests run on */
 
 static const float feature[2 * N_VISION_FEAT] = {0.3f,  -1, 0.7f, 2, -0.2f, 0.1f, 1,
                                                  -0.5f, 1,  0,    3, 0.4f,  -2,   1};
@@ -28,6 +35,18 @@ static void check(int rc, const mdl_error_t *err)
         fail_msg("%s", err->text);
 }
 
+static void send_param(const model_t *model)
+{
+    mdl_error_t err;
+    check(backend->upload(model->adapter->param, model->param, model->n_byte, &err), &err);
+}
+
+static void fetch_grad(const model_t *model)
+{
+    mdl_error_t err;
+    check(backend->download(model->grad, model->adapter->grad, model->n_byte, &err), &err);
+}
+
 static model_t open_model(const char *name)
 {
     mdl_error_t err;
@@ -36,12 +55,18 @@ static model_t open_model(const char *name)
     mdl_adapter_options_t options = {.rank = 2, .alpha = 4};
     snprintf(path, sizeof path, "%s/tests/reference/parity/%s", MORDAL_SOURCE_DIR, name);
     check(mdl_linear_targets("q_proj,v_proj,up_proj,qkv_proj", &options.targets, &err), &err);
-    check(mdl_decoder_load(path, &model.decoder, &err), &err);
-    check(mdl_adapter_new(mdl_decoder_config(model.decoder), N_VISION_FEAT, &options, 3,
+    check(mdl_decoder_load(backend, path, &model.decoder, &err), &err);
+    check(mdl_adapter_new(backend, mdl_decoder_config(model.decoder), N_VISION_FEAT, &options, 3,
                           &model.adapter, &err),
           &err);
+    model.n_byte = (size_t)model.adapter->n_param * sizeof *model.param;
+    model.param = malloc(model.n_byte);
+    model.grad = malloc(model.n_byte);
+    assert_true(model.param != NULL && model.grad != NULL);
+    check(backend->download(model.param, model.adapter->param, model.n_byte, &err), &err);
     for (int64_t i = 0; i < model.adapter->n_param; i++)
-        model.adapter->param[i] += 0.05f * sinf((float)i); /* B away from zero */
+        model.param[i] += 0.05f * sinf((float)i); /* B away from zero */
+    send_param(&model);
     check(mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, &model.ws, &err), &err);
     return model;
 }
@@ -51,6 +76,8 @@ static void close_model(model_t *model)
     mdl_workspace_free(model->ws);
     mdl_adapter_free(model->adapter);
     mdl_decoder_free(model->decoder);
+    free(model->param);
+    free(model->grad);
 }
 
 /* Greedy by computing the whole sequence again for every token. */
@@ -145,23 +172,27 @@ static void compare_slopes(model_t *model, const mdl_sample_t *sample)
 {
     mdl_error_t err;
     double loss, above, below, steepest = 0, difference = 0;
-    float *param = model->adapter->param, *grad = model->adapter->grad;
+    float *param = model->param;
     int64_t n_param = model->adapter->n_param;
-    memset(grad, 0, (size_t)n_param * sizeof *grad);
+    backend->zero(model->adapter->grad, model->n_byte);
     check(mdl_sample_gradient(model->ws, sample, 0.5, &loss, &err), &err);
+    fetch_grad(model);
     for (int trial = 0; trial < 5; trial++) {
         double slope = 0;
         for (int64_t i = 0; i < n_param; i++) {
             float direction = sinf((float)(i * (trial + 1)) + (float)trial);
-            slope += 2 * (double)grad[i] * (double)direction; /* undo the scale of 0.5 */
+            slope += 2 * (double)model->grad[i] * (double)direction; /* undo the scale of 0.5 */
             param[i] += 1e-3f * direction;
         }
+        send_param(model);
         check(mdl_sample_loss(model->ws, sample, &above, &err), &err);
         for (int64_t i = 0; i < n_param; i++)
             param[i] -= 2e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
+        send_param(model);
         check(mdl_sample_loss(model->ws, sample, &below, &err), &err);
         for (int64_t i = 0; i < n_param; i++)
             param[i] += 1e-3f * sinf((float)(i * (trial + 1)) + (float)trial);
+        send_param(model);
         double numeric = (above - below) / 2e-3;
         print_message("slope %.6f by differences %.6f\n", slope, numeric);
         steepest = fmax(steepest, fabs(slope));
@@ -200,17 +231,19 @@ static void gradients_add_up(void **state)
     const uint8_t scored[4] = {0, 0, 1, 1};
     mdl_sample_t sample = {4, token, scored, 1, 1, feature};
     double loss;
-    size_t n_byte = (size_t)model.adapter->n_param * sizeof(float);
-    float *once = malloc(n_byte);
+    float *once = malloc(model.n_byte);
     assert_non_null(once);
     check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
-    memcpy(once, model.adapter->grad, n_byte);
-    memset(model.adapter->grad, 0, n_byte);
+    fetch_grad(&model);
+    memcpy(once, model.grad, model.n_byte);
+    backend->zero(model.adapter->grad, model.n_byte);
     check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
-    assert_memory_equal(once, model.adapter->grad, n_byte); /* the same bits every time */
+    fetch_grad(&model);
+    assert_memory_equal(once, model.grad, model.n_byte); /* the same bits every time */
     check(mdl_sample_gradient(model.ws, &sample, 1, &loss, &err), &err);
+    fetch_grad(&model);
     for (int64_t i = 0; i < model.adapter->n_param; i++)
-        assert_true(fabs((double)model.adapter->grad[i] - 2 * (double)once[i]) <
+        assert_true(fabs((double)model.grad[i] - 2 * (double)once[i]) <
                     1e-5 * (1 + fabs((double)once[i])));
     free(once);
     close_model(&model);
@@ -307,5 +340,11 @@ int main(void)
         cmocka_unit_test(refused_samples),
         cmocka_unit_test(refused_workspaces),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const mdl_backend_t *backends[MAX_BACKEND];
+    int n_backend = find_backends(backends), n_failed = 0;
+    for (int i = 0; i < n_backend; i++) {
+        backend = backends[i];
+        n_failed += cmocka_run_group_tests_name(backend->name, tests, NULL, NULL);
+    }
+    return n_failed;
 }

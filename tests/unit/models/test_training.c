@@ -1,4 +1,5 @@
 /* Training on a tiny synthetic task; run with 1 to 4 ranks, which compare themselves with one. */
+#include "../backends.h"
 #include "synthetic_study.h"
 
 #include "models/sample_order.h"
@@ -36,7 +37,7 @@ static void check(int rc, const mdl_error_t *err)
         fail_msg("%s", err->text);
 }
 
-static void open_run(run_t *run, int64_t epochs, int64_t batch)
+static void open_run_on(run_t *run, const mdl_backend_t *backend, int64_t epochs, int64_t batch)
 {
     mdl_error_t err;
     mdl_adapter_options_t options = {2, 4, 0};
@@ -45,11 +46,11 @@ static void open_run(run_t *run, int64_t epochs, int64_t batch)
     settings.batch = batch;
     char *archive = mdl_study_path(study, "archive/vision/eye.h5");
     check(mdl_linear_targets("q_proj,v_proj", &options.targets, &err), &err);
-    check(mdl_decoder_load(study->zoo.language[0].checkpoint, &run->decoder, &err), &err);
+    check(mdl_decoder_load(backend, study->zoo.language[0].checkpoint, &run->decoder, &err), &err);
     check(mdl_corpus_read(study->zoo.language[0].corpus, &run->corpus, &err), &err);
     check(mdl_features_read(archive, run->corpus, &run->features, &err), &err);
-    check(mdl_adapter_new(mdl_decoder_config(run->decoder), run->features->n_feat, &options, 1,
-                          &run->adapter, &err),
+    check(mdl_adapter_new(backend, mdl_decoder_config(run->decoder), run->features->n_feat,
+                          &options, 1, &run->adapter, &err),
           &err);
     check(mdl_workspace_new(run->decoder, run->adapter, run->corpus->max_length + 1,
                             &run->workspace, &err),
@@ -58,6 +59,11 @@ static void open_run(run_t *run, int64_t epochs, int64_t batch)
                            &run->training, &err),
           &err);
     free(archive);
+}
+
+static void open_run(run_t *run, int64_t epochs, int64_t batch)
+{
+    open_run_on(run, mdl_backend_cpu(), epochs, batch);
 }
 
 static void close_run(run_t *run)
@@ -118,6 +124,37 @@ static void ranks_agree(void **state)
         close_run(&shared);
         close_run(&alone);
     }
+}
+
+/* Same bits where the same functions compute; a GPU sums in other orders, so that losses of some 3
+ * differ by some 1e-6 and the more the further training goes. */
+static void backends_agree(void **state)
+{
+    (void)state;
+    const mdl_backend_t *backends[MAX_BACKEND];
+    int n_backend = find_backends(backends);
+    run_t reference;
+    double expected[N_STEP], losses[N_STEP];
+    open_run(&reference, 1, 6);
+    int n_step = (int)reference.training->total_steps;
+    train(&reference, MPI_COMM_WORLD, n_step, expected);
+    size_t n_byte = (size_t)reference.adapter->n_param * sizeof(float);
+    float *param = malloc(n_byte);
+    assert_non_null(param);
+    for (int b = 1; b < n_backend; b++) {
+        mdl_error_t err;
+        run_t run;
+        open_run_on(&run, backends[b], 1, 6);
+        train(&run, MPI_COMM_WORLD, n_step, losses);
+        check(backends[b]->download(param, run.adapter->param, n_byte, &err), &err);
+        if (backends[b] == mdl_backend_strict())
+            assert_memory_equal(param, reference.adapter->param, n_byte);
+        for (int i = 0; i < n_step; i++)
+            assert_true(fabs(losses[i] - expected[i]) <= 1e-4 * expected[i]);
+        close_run(&run);
+    }
+    free(param);
+    close_run(&reference);
 }
 
 /* One step of the batch against the gradient summed over its samples by hand. */
@@ -274,6 +311,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(ranks_agree),
+        cmocka_unit_test(backends_agree),
         cmocka_unit_test(step_is_adam_on_the_mean_gradient),
         cmocka_unit_test(orders_are_permutations),
         cmocka_unit_test(an_epoch_takes_every_sample_once),

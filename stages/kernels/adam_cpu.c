@@ -1,4 +1,4 @@
-#include "models/adam.h"
+#include "kernels/adam.h"
 
 #include <math.h>
 

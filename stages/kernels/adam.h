@@ -1,6 +1,6 @@
 /* The optimiser. */
-#ifndef MDL_MODELS_ADAM_H
-#define MDL_MODELS_ADAM_H
+#ifndef MDL_KERNELS_ADAM_H
+#define MDL_KERNELS_ADAM_H
 
 #include <stdint.h>
 

@@ -1,0 +1,109 @@
+/* Where the engine computes: a table of operations on memory of its own, one for each kind of
+ * device. What an operation computes is told by the header that its type names; every pointer to
+ * numbers that it takes is memory of the backend, of which the host knows the addresses alone.
+ * Operations run in the order of their calls; upload and download wait for those before them. A
+ * failure of a device is reported by the next call that returns an error.
+ * A process works on one device at a time. Not collective, all of it. */
+#ifndef MDL_KERNELS_BACKEND_H
+#define MDL_KERNELS_BACKEND_H
+
+#include "core/error.h"
+#include "kernels/attention.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef void mdl_matmul_f(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
+                          int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,
+                          float keep);
+
+typedef struct {
+    const char *name;
+    int on_host;         /* its memory is the host's, so that values needn't be copied there */
+    int64_t n_logit_row; /* rows of logits that are best held at once; decides the order of sums */
+
+    /* n_byte zeroed bytes; what names them in the message of MDL_E_MEMORY. */
+    int (*alloc)(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
+    void (*release)(void *memory); /* NULL is allowed */
+    int (*upload)(void *to, const void *from_host, size_t n_byte, mdl_error_t *err);
+    int (*download)(void *to_host, const void *from, size_t n_byte, mdl_error_t *err);
+    void (*copy)(void *to, const void *from, size_t n_byte);
+    void (*zero)(void *memory, size_t n_byte);
+
+    /* kernels/matmul.h */
+    mdl_matmul_f *matmul_nt, *matmul_nn, *matmul_tn;
+    /* kernels/rmsnorm.h */
+    void (*rmsnorm_forward)(float *out, float *inverse, const float *in, const float *weight,
+                            int64_t n_row, int64_t n_feat, float eps);
+    void (*rmsnorm_backward)(float *din, const float *dout, const float *in, const float *inverse,
+                             const float *weight, int64_t n_row, int64_t n_feat);
+    /* kernels/head_norm.h */
+    void (*head_norm_forward)(float *x, float *plain, float *inverse, const float *weight,
+                              int64_t n_row, int64_t n_head, int64_t n_head_feat, int64_t ld_x,
+                              int64_t ld_plain, int64_t ld_inverse, float eps);
+    void (*head_norm_backward)(float *dx, const float *plain, const float *inverse,
+                               const float *weight, int64_t n_row, int64_t n_head,
+                               int64_t n_head_feat, int64_t ld_dx, int64_t ld_plain,
+                               int64_t ld_inverse);
+    /* kernels/rope.h */
+    void (*rope_forward)(float *x, const float *cosine, const float *sine, int64_t n_row,
+                         int64_t n_head, int64_t n_head_feat, int64_t ld_x);
+    void (*rope_backward)(float *dx, const float *cosine, const float *sine, int64_t n_row,
+                          int64_t n_head, int64_t n_head_feat, int64_t ld_dx);
+    /* kernels/attention.h; shape is host memory */
+    int64_t (*attention_n_scratch)(const mdl_attention_t *shape, int64_t n_row);
+    void (*attention_forward)(float *out, float *log_sum, float *scratch, const float *qkv,
+                              const mdl_attention_t *shape, int64_t first, int64_t n_row,
+                              int64_t ld_log_sum);
+    void (*attention_backward)(float *dqkv, float *scratch, const float *dout, const float *out,
+                               const float *log_sum, const float *qkv, const mdl_attention_t *shape,
+                               int64_t n_row, int64_t ld_log_sum);
+    /* kernels/swiglu.h, kernels/geglu.h, kernels/gelu.h */
+    void (*swiglu_forward)(float *out, const float *in, int64_t n_row, int64_t n_feat);
+    void (*swiglu_backward)(float *din, const float *dout, const float *in, int64_t n_row,
+                            int64_t n_feat);
+    void (*geglu_forward)(float *out, const float *in, int64_t n_row, int64_t n_feat);
+    void (*geglu_backward)(float *din, const float *dout, const float *in, int64_t n_row,
+                           int64_t n_feat);
+    void (*gelu_forward)(float *out, const float *in, int64_t n_value);
+    void (*gelu_backward)(float *din, const float *dout, const float *in, int64_t n_value);
+    /* kernels/rows.h */
+    void (*rows_set)(float *x, const float *bias, int64_t n_row, int64_t n_feat);
+    void (*rows_add)(float *x, const float *bias, int64_t n_row, int64_t n_feat);
+    void (*rows_add_scaled)(float *x, const float *y, const float *scale, int64_t n_row,
+                            int64_t n_feat);
+    void (*rows_sum)(float *sum, const float *x, int64_t n_row, int64_t n_feat);
+    void (*rows_move)(float *out, const int32_t *to, const float *in, const int32_t *from,
+                      int64_t n_row, int64_t n_feat, float scale);
+    void (*rows_largest)(int32_t *at, const float *x, int64_t n_row, int64_t n_feat);
+    /* kernels/cross_entropy.h */
+    void (*cross_entropy_forward)(double *loss_sum, float *log_sum, const float *logit,
+                                  const int32_t *target, int64_t n_row, int64_t n_class);
+    void (*cross_entropy_backward)(float *dlogit, const float *logit, const float *log_sum,
+                                   const int32_t *target, int64_t n_row, int64_t n_class,
+                                   float scale);
+    /* kernels/vector.h; *sum is host memory, and is waited for */
+    void (*vector_add)(float *x, const float *y, int64_t n);
+    void (*vector_scale)(float *x, float factor, int64_t n);
+    int (*vector_square_sum)(double *sum, const float *x, int64_t n, mdl_error_t *err);
+    /* kernels/adam.h */
+    void (*adam_step)(float *param, const float *grad, float *m, float *v, int64_t n_param,
+                      int64_t step, double lr, double beta1, double beta2, double eps);
+} mdl_backend_t;
+
+/* The processor; its memory is the host's. */
+const mdl_backend_t *mdl_backend_cpu(void);
+
+/* The processor with memory that only its operations reach: the host can't read or write at its
+ * addresses, and an operation ends the program when it is given another address or too few bytes
+ * behind it. Shows missing copies on any machine; for tests. */
+const mdl_backend_t *mdl_backend_strict(void);
+
+/* Number of usable GPUs; when it is 0, *why says it in a sentence. */
+int mdl_backend_cuda_count(const char **why);
+
+/* GPU number device, below mdl_backend_cuda_count, from now on the one of this process. Returns
+ * MDL_E_USAGE without one, MDL_E_INTERNAL naming CUDA's error. */
+int mdl_backend_cuda(int device, const mdl_backend_t **backend, mdl_error_t *err);
+
+#endif

@@ -1,0 +1,93 @@
+#include "kernels/backend.h"
+
+#include "kernels/adam.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/geglu.h"
+#include "kernels/gelu.h"
+#include "kernels/head_norm.h"
+#include "kernels/matmul.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/rows.h"
+#include "kernels/swiglu.h"
+#include "kernels/vector.h"
+
+#include <stdlib.h> /* free */
+#include <string.h> /* memcpy, memset */
+
+static int cpu_alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err)
+{
+    return mdl_alloc(pointer_to_pointer, n_byte, 1, what, err);
+}
+
+static int cpu_copy_checked(void *to, const void *from, size_t n_byte, mdl_error_t *err)
+{
+    (void)err;
+    if (n_byte > 0)
+        memcpy(to, from, n_byte);
+    return MDL_OK;
+}
+
+static void cpu_copy(void *to, const void *from, size_t n_byte)
+{
+    memcpy(to, from, n_byte);
+}
+
+static void cpu_zero(void *memory, size_t n_byte)
+{
+    memset(memory, 0, n_byte);
+}
+
+static int cpu_square_sum(double *sum, const float *x, int64_t n, mdl_error_t *err)
+{
+    (void)err;
+    *sum = mdl_vector_square_sum(x, n);
+    return MDL_OK;
+}
+
+static const mdl_backend_t cpu = {
+    .name = "cpu",
+    .on_host = 1,
+    .n_logit_row = 32,
+    .alloc = cpu_alloc,
+    .release = free,
+    .upload = cpu_copy_checked,
+    .download = cpu_copy_checked,
+    .copy = cpu_copy,
+    .zero = cpu_zero,
+    .matmul_nt = mdl_matmul_nt,
+    .matmul_nn = mdl_matmul_nn,
+    .matmul_tn = mdl_matmul_tn,
+    .rmsnorm_forward = mdl_rmsnorm_forward,
+    .rmsnorm_backward = mdl_rmsnorm_backward,
+    .head_norm_forward = mdl_head_norm_forward,
+    .head_norm_backward = mdl_head_norm_backward,
+    .rope_forward = mdl_rope_forward,
+    .rope_backward = mdl_rope_backward,
+    .attention_n_scratch = mdl_attention_n_scratch,
+    .attention_forward = mdl_attention_forward,
+    .attention_backward = mdl_attention_backward,
+    .swiglu_forward = mdl_swiglu_forward,
+    .swiglu_backward = mdl_swiglu_backward,
+    .geglu_forward = mdl_geglu_forward,
+    .geglu_backward = mdl_geglu_backward,
+    .gelu_forward = mdl_gelu_forward,
+    .gelu_backward = mdl_gelu_backward,
+    .rows_set = mdl_rows_set,
+    .rows_add = mdl_rows_add,
+    .rows_add_scaled = mdl_rows_add_scaled,
+    .rows_sum = mdl_rows_sum,
+    .rows_move = mdl_rows_move,
+    .rows_largest = mdl_rows_largest,
+    .cross_entropy_forward = mdl_cross_entropy_forward,
+    .cross_entropy_backward = mdl_cross_entropy_backward,
+    .vector_add = mdl_vector_add,
+    .vector_scale = mdl_vector_scale,
+    .vector_square_sum = cpu_square_sum,
+    .adam_step = mdl_adam_step,
+};
+
+const mdl_backend_t *mdl_backend_cpu(void)
+{
+    return &cpu;
+}
