@@ -32,6 +32,11 @@ typedef struct {
 
     /* kernels/matmul.h */
     mdl_matmul_f *matmul_nt, *matmul_nn, *matmul_tn;
+    /* kernels/linear.h */
+    void (*linear_forward)(float *out, const float *before, const float *in, const float *weight,
+                           const float *bias, int64_t n_row, int64_t n_out, int64_t n_in);
+    void (*linear_backward)(float *din, const float *dout, const float *weight, int64_t n_row,
+                            int64_t n_out, int64_t n_in);
     /* kernels/rmsnorm.h */
     void (*rmsnorm_forward)(float *out, float *inverse, const float *in, const float *weight,
                             int64_t n_row, int64_t n_feat, float eps);
@@ -69,7 +74,6 @@ typedef struct {
     void (*gelu_backward)(float *din, const float *dout, const float *in, int64_t n_value);
     /* kernels/rows.h */
     void (*rows_set)(float *x, const float *bias, int64_t n_row, int64_t n_feat);
-    void (*rows_add)(float *x, const float *bias, int64_t n_row, int64_t n_feat);
     void (*rows_add_scaled)(float *x, const float *y, const float *scale, int64_t n_row,
                             int64_t n_feat);
     void (*rows_sum)(float *sum, const float *x, int64_t n_row, int64_t n_feat);

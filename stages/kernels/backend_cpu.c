@@ -5,6 +5,7 @@
 #include "kernels/geglu.h"
 #include "kernels/gelu.h"
 #include "kernels/head_norm.h"
+#include "kernels/linear.h"
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -58,6 +59,8 @@ static const mdl_backend_t cpu = {
     .matmul_nt = mdl_matmul_nt,
     .matmul_nn = mdl_matmul_nn,
     .matmul_tn = mdl_matmul_tn,
+    .linear_forward = mdl_linear_forward,
+    .linear_backward = mdl_linear_backward,
     .rmsnorm_forward = mdl_rmsnorm_forward,
     .rmsnorm_backward = mdl_rmsnorm_backward,
     .head_norm_forward = mdl_head_norm_forward,
@@ -74,7 +77,6 @@ static const mdl_backend_t cpu = {
     .gelu_forward = mdl_gelu_forward,
     .gelu_backward = mdl_gelu_backward,
     .rows_set = mdl_rows_set,
-    .rows_add = mdl_rows_add,
     .rows_add_scaled = mdl_rows_add_scaled,
     .rows_sum = mdl_rows_sum,
     .rows_move = mdl_rows_move,

@@ -6,6 +6,7 @@
 #include "kernels/geglu.h"
 #include "kernels/gelu.h"
 #include "kernels/head_norm.h"
+#include "kernels/linear.h"
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
@@ -157,6 +158,21 @@ static void strict_matmul_tn(float *out, int64_t ld_out, const float *a, int64_t
                   ROWS(b, n_inner, n_col, ld_b), ld_b, n_row, n_col, n_inner, scale, keep);
 }
 
+static void strict_linear_forward(float *out, const float *before, const float *in,
+                                  const float *weight, const float *bias, int64_t n_row,
+                                  int64_t n_out, int64_t n_in)
+{
+    mdl_linear_forward(AT(out, n_row * n_out), AT(before, n_row * n_out), AT(in, n_row * n_in),
+                       AT(weight, n_out * n_in), AT(bias, n_out), n_row, n_out, n_in);
+}
+
+static void strict_linear_backward(float *din, const float *dout, const float *weight,
+                                   int64_t n_row, int64_t n_out, int64_t n_in)
+{
+    mdl_linear_backward(AT(din, n_row * n_in), AT(dout, n_row * n_out), AT(weight, n_out * n_in),
+                        n_row, n_out, n_in);
+}
+
 static void strict_rmsnorm_forward(float *out, float *inverse, const float *in, const float *weight,
                                    int64_t n_row, int64_t n_feat, float eps)
 {
@@ -271,11 +287,6 @@ static void strict_rows_set(float *x, const float *bias, int64_t n_row, int64_t 
     mdl_rows_set(AT(x, n_row * n_feat), AT(bias, n_feat), n_row, n_feat);
 }
 
-static void strict_rows_add(float *x, const float *bias, int64_t n_row, int64_t n_feat)
-{
-    mdl_rows_add(AT(x, n_row * n_feat), AT(bias, n_feat), n_row, n_feat);
-}
-
 static void strict_rows_add_scaled(float *x, const float *y, const float *scale, int64_t n_row,
                                    int64_t n_feat)
 {
@@ -361,6 +372,8 @@ static const mdl_backend_t strict = {
     .matmul_nt = strict_matmul_nt,
     .matmul_nn = strict_matmul_nn,
     .matmul_tn = strict_matmul_tn,
+    .linear_forward = strict_linear_forward,
+    .linear_backward = strict_linear_backward,
     .rmsnorm_forward = strict_rmsnorm_forward,
     .rmsnorm_backward = strict_rmsnorm_backward,
     .head_norm_forward = strict_head_norm_forward,
@@ -377,7 +390,6 @@ static const mdl_backend_t strict = {
     .gelu_forward = strict_gelu_forward,
     .gelu_backward = strict_gelu_backward,
     .rows_set = strict_rows_set,
-    .rows_add = strict_rows_add,
     .rows_add_scaled = strict_rows_add_scaled,
     .rows_sum = strict_rows_sum,
     .rows_move = strict_rows_move,

@@ -28,14 +28,12 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
     return linear;
 }
 
-void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
-                                const mdl_adapted_linear_t *linear, int64_t n_row, float keep)
+void mdl_adapted_linear_forward(float *out, const float *before, float *hidden, const float *in,
+                                const mdl_adapted_linear_t *linear, int64_t n_row)
 {
     const mdl_backend_t *be = linear->backend;
     int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
-    be->matmul_nt(out, n_out, in, n_in, linear->weight, n_in, n_row, n_out, n_in, 1.0f, keep);
-    if (linear->bias != NULL)
-        be->rows_add(out, linear->bias, n_row, n_out);
+    be->linear_forward(out, before, in, linear->weight, linear->bias, n_row, n_out, n_in);
     if (linear->n_lora == 0)
         return;
     int64_t n_hidden = linear->n_lora * rank;
@@ -50,7 +48,7 @@ void mdl_adapted_linear_backward(float *din, float *dhidden, const float *dout, 
 {
     const mdl_backend_t *be = linear->backend;
     int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
-    be->matmul_nn(din, n_in, dout, n_out, linear->weight, n_in, n_row, n_in, n_out, 1.0f, 0.0f);
+    be->linear_backward(din, dout, linear->weight, n_row, n_out, n_in);
     if (linear->n_lora == 0)
         return;
     int64_t n_hidden = linear->n_lora * rank;

@@ -25,10 +25,10 @@ typedef struct {
 mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapter_t *adapter,
                                         int64_t layer, mdl_linear_group_t group);
 
-/* out [n_row, n_out] = in W' + bias + scale (in A') B' + keep * out, with in [n_row, n_in]; leaves
- * in A' in hidden [n_row, n_lora * r]. */
-void mdl_adapted_linear_forward(float *out, float *hidden, const float *in,
-                                const mdl_adapted_linear_t *linear, int64_t n_row, float keep);
+/* out [n_row, n_out] = before + in W' + bias + scale (in A') B', with in [n_row, n_in]; before NULL
+ * stands for 0. Leaves in A' in hidden [n_row, n_lora * r]. */
+void mdl_adapted_linear_forward(float *out, const float *before, float *hidden, const float *in,
+                                const mdl_adapted_linear_t *linear, int64_t n_row);
 
 /* din [n_row, n_in] is set to the gradient for in, given dout [n_row, n_out]; the gradients of A
  * and B are added to da and db. hidden is the forward's; dhidden [n_row, n_lora * r] is

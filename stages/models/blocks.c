@@ -40,14 +40,14 @@ static void add_output(mdl_workspace_t *ws, float *stream, const float *before, 
 {
     const mdl_backend_t *be = ws->backend;
     int64_t d = ws->decoder->config.n_feat;
-    be->copy(stream, before, (size_t)(n_row * d) * sizeof *stream);
     if (norm == NULL) {
-        mdl_adapted_linear_forward(stream, hidden, in, linear, n_row, 1.0f);
+        mdl_adapted_linear_forward(stream, before, hidden, in, linear, n_row);
         return;
     }
-    mdl_adapted_linear_forward(plain, hidden, in, linear, n_row, 0.0f);
+    mdl_adapted_linear_forward(plain, NULL, hidden, in, linear, n_row);
     be->rmsnorm_forward(ws->output, inverse, plain, norm, n_row, d,
                         (float)ws->decoder->config.norm_eps);
+    be->copy(stream, before, (size_t)(n_row * d) * sizeof *stream);
     be->rows_add_scaled(stream, ws->output, NULL, n_row, d);
 }
 
@@ -78,8 +78,9 @@ static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first,
 
     be->rmsnorm_forward(normed, block->inverse_attention + first, in, weights->norm_attention,
                         n_row, d, (float)config->norm_eps);
-    mdl_adapted_linear_forward(rows, block->hidden[MDL_GROUP_QKV] + first * qkv->n_lora * qkv->rank,
-                               normed, qkv, n_row, 0.0f);
+    mdl_adapted_linear_forward(rows, NULL,
+                               block->hidden[MDL_GROUP_QKV] + first * qkv->n_lora * qkv->rank,
+                               normed, qkv, n_row);
     if (config->head_normed)
         norm_heads(ws, block, weights, first, n_row);
     be->rope_forward(rows, block->cosine + first * n_half, block->sine + first * n_half, n_row,
@@ -108,8 +109,8 @@ static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64
     be->rmsnorm_forward(normed, block->inverse_mlp + first, middle, weights->norm_mlp, n_row, d,
                         (float)config->norm_eps);
     mdl_adapted_linear_forward(
-        rows, block->hidden[MDL_GROUP_GATE_UP] + first * gate_up->n_lora * gate_up->rank, normed,
-        gate_up, n_row, 0.0f);
+        rows, NULL, block->hidden[MDL_GROUP_GATE_UP] + first * gate_up->n_lora * gate_up->rank,
+        normed, gate_up, n_row);
     if (config->activation == MDL_ACTIVATION_GELU_TANH)
         be->geglu_forward(activated, rows, n_row, f);
     else

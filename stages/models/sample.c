@@ -105,8 +105,8 @@ static int64_t n_needed(const mdl_sample_t *sample)
 static void compute_logits(mdl_workspace_t *ws, const float *hidden, int64_t n_row)
 {
     int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
-    ws->backend->matmul_nt(ws->logit, n_vocab, hidden, d, ws->decoder->head, d, n_row, n_vocab, d,
-                           1.0f, 0.0f);
+    ws->backend->linear_forward(ws->logit, NULL, hidden, ws->decoder->head, NULL, n_row, n_vocab,
+                                d);
 }
 
 /* Adds the loss of the scored tokens first .. first + n_row - 1 to the workspace's; with scale != 0
@@ -122,8 +122,7 @@ static void score_rows(mdl_workspace_t *ws, int64_t first, int64_t n_row, float 
     if (scale == 0)
         return;
     be->cross_entropy_backward(ws->logit, ws->logit, ws->log_sum, target, n_row, n_vocab, scale);
-    be->matmul_nn(ws->picked, d, ws->logit, n_vocab, ws->decoder->head, d, n_row, d, n_vocab, 1.0f,
-                  0.0f);
+    be->linear_backward(ws->picked, ws->logit, ws->decoder->head, n_row, n_vocab, d);
     be->rows_move(ws->dnormed, at, ws->picked, NULL, n_row, d, 1.0f);
 }
 

@@ -85,7 +85,7 @@ static float write_it(float *a)
 static float give_own_memory(float *a)
 {
     float own[N] = {0};
-    mdl_backend_strict()->rows_add(a, own, 1, N);
+    mdl_backend_strict()->rows_set(a, own, 1, N);
     return 0;
 }
 
