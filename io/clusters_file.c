@@ -33,7 +33,7 @@ static int check_linkage(const char *path, const mdl_clusters_t *c, mdl_error_t 
     int rc = mdl_alloc(&used, (size_t)(2 * n), 1, "linkage nodes", err);
     for (int64_t k = 0; rc == MDL_OK && k < n - 1; k++) {
         const double *row = c->linkage + 4 * k;
-        int sound = isfinite(row[2]) && row[3] >= 2 && row[3] <= (double)n;
+        int sound = row[2] > -INFINITY && row[3] >= 2 && row[3] <= (double)n;
         for (int side = 0; sound && side < 2; side++) {
             double node = row[side];
             sound =

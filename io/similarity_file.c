@@ -4,11 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int are_known(const double *standard_error, int64_t n)
+const char *mdl_similarity_why(int status)
 {
-    int known = standard_error != NULL;
-    for (int64_t i = 0; known && i < n * n; i++)
-        known = isfinite(standard_error[i]);
+    static const char *const words[] = {
+        [MDL_SIMILARITY_DEFINED] = "it is defined",
+        [MDL_SIMILARITY_CONSTANT] = "its activations do not vary",
+        [MDL_SIMILARITY_ZERO] = "its HSIC with itself is not above 0",
+        [MDL_SIMILARITY_OVERFLOW] = "its HSIC with itself overflows: its values span too many "
+                                    "orders of magnitude",
+        [MDL_SIMILARITY_BANDWIDTH] = "more than half of its pairs of rows are alike, so the "
+                                     "median distance that sets the RBF bandwidth is 0"};
+    return words[status];
+}
+
+/* Standard errors of all pairs that are defined. */
+static int are_known(const mdl_similarity_t *s)
+{
+    int known = s->standard_error != NULL;
+    for (int64_t i = 0; known && i < s->n_model * s->n_model; i++)
+        known = isfinite(s->standard_error[i]) ||
+                (s->status != NULL && s->status[i] != MDL_SIMILARITY_DEFINED);
     return known;
 }
 
@@ -23,7 +38,9 @@ int mdl_similarity_write(const char *path, const mdl_provenance_t *provenance,
     MDL_TRY(mdl_h5_write_double(result.file, "/similarity", 2, dims, similarity->similarity, err));
     MDL_TRY(
         mdl_h5_write_text(result.file, "/models", n, (const char *const *)similarity->models, err));
-    if (are_known(similarity->standard_error, n))
+    if (similarity->status != NULL)
+        MDL_TRY(mdl_h5_write_uint8(result.file, "/status", 2, dims, similarity->status, err));
+    if (are_known(similarity))
         MDL_TRY(mdl_h5_write_double(result.file, "/standard_error", 2, dims,
                                     similarity->standard_error, err));
     MDL_TRY(mdl_h5_set_int(result.file, "n_sample", similarity->n_sample, err));
@@ -38,21 +55,52 @@ done:
     return mdl_result_close(&result, rc, err);
 }
 
-static int check_errors(const char *path, const mdl_similarity_t *s, mdl_error_t *err)
+/* Whether two entries are one number, finite where the pair is defined and NaN where it isn't. */
+static int are_one(const double *values, int64_t n, int64_t i, int64_t j, int defined)
+{
+    double one = values[i * n + j], other = values[j * n + i];
+    return defined ? isfinite(one) && one == other : isnan(one) && isnan(other);
+}
+
+static int refuse_pair(const char *path, const mdl_similarity_t *s, const char *what,
+                       const double *values, int64_t i, int64_t j, mdl_error_t *err)
 {
     int64_t n = s->n_model;
-    for (int64_t i = 0; s->standard_error != NULL && i < n; i++) {
-        for (int64_t j = 0; j <= i; j++) {
-            double value = s->standard_error[i * n + j];
-            if (!isfinite(value) || value < 0 || value != s->standard_error[j * n + i])
-                return mdl_fail(err, MDL_E_INPUT,
-                                "%s: /standard_error of %s and %s is %g one way and %g the other; "
-                                "both must be one finite number, not below 0",
-                                path, s->models[i], s->models[j], value,
-                                s->standard_error[j * n + i]);
-        }
-    }
-    return MDL_OK;
+    return mdl_fail(err, MDL_E_INPUT,
+                    "%s: %s of %s and %s is %g one way and %g the other with status %d; both must "
+                    "be one finite number, or NaN with a status above 0",
+                    path, what, s->models[i], s->models[j], values[i * n + j], values[j * n + i],
+                    s->status[i * n + j]);
+}
+
+/* A pair is undefined for the reason of one of its models, and for no other. */
+static int check_status(const char *path, const mdl_similarity_t *s, int64_t i, int64_t j,
+                        mdl_error_t *err)
+{
+    int64_t n = s->n_model;
+    uint8_t one = s->status[i * n + i], two = s->status[j * n + j], both = one > two ? one : two;
+    if (s->status[i * n + j] == both && s->status[j * n + i] == both &&
+        both < MDL_SIMILARITY_N_STATUS)
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_INPUT,
+                    "%s: /status of %s and %s is %d one way and %d the other; it must be the "
+                    "larger one of their own, %d and %d, and below %d",
+                    path, s->models[i], s->models[j], s->status[i * n + j], s->status[j * n + i],
+                    one, two, MDL_SIMILARITY_N_STATUS);
+}
+
+static int check_pair(const char *path, const mdl_similarity_t *s, int64_t i, int64_t j,
+                      mdl_error_t *err)
+{
+    int64_t n = s->n_model;
+    int defined = s->status[i * n + j] == MDL_SIMILARITY_DEFINED;
+    int rc = check_status(path, s, i, j, err);
+    if (rc == MDL_OK && !are_one(s->similarity, n, i, j, defined))
+        rc = refuse_pair(path, s, "/similarity", s->similarity, i, j, err);
+    if (rc == MDL_OK && s->standard_error != NULL &&
+        (!are_one(s->standard_error, n, i, j, defined) || s->standard_error[i * n + j] < 0))
+        rc = refuse_pair(path, s, "/standard_error", s->standard_error, i, j, err);
+    return rc;
 }
 
 static int check_values(const char *path, const mdl_similarity_t *s, mdl_error_t *err)
@@ -64,19 +112,24 @@ static int check_values(const char *path, const mdl_similarity_t *s, mdl_error_t
                             "%s: /models must be names in ascending order, each once; entry %lld "
                             "is '%s'",
                             path, (long long)i, s->models[i]);
-        if (s->similarity[i * n + i] != 1)
+        for (int64_t j = 0; j <= i; j++) {
+            int rc = check_pair(path, s, i, j, err);
+            if (rc != MDL_OK)
+                return rc;
+        }
+        if (s->status[i * n + i] == MDL_SIMILARITY_DEFINED && s->similarity[i * n + i] != 1)
             return mdl_fail(err, MDL_E_INPUT, "%s: /similarity of %s with itself is %g, not 1",
                             path, s->models[i], s->similarity[i * n + i]);
-        for (int64_t j = 0; j < i; j++) {
-            double value = s->similarity[i * n + j];
-            if (!isfinite(value) || value != s->similarity[j * n + i])
-                return mdl_fail(err, MDL_E_INPUT,
-                                "%s: /similarity of %s and %s is %g one way and %g the other; "
-                                "both must be one finite number",
-                                path, s->models[i], s->models[j], value, s->similarity[j * n + i]);
-        }
     }
-    return check_errors(path, s, err);
+    return MDL_OK;
+}
+
+/* Files of earlier versions have no /status: all pairs are defined. */
+static int read_status(hid_t file, mdl_similarity_t *s, int64_t *dims, mdl_error_t *err)
+{
+    if (mdl_h5_exists(file, "/status"))
+        return mdl_h5_read_uint8(file, "/status", 2, dims, &s->status, err);
+    return mdl_alloc(&s->status, (size_t)(dims[0] * dims[1]), 1, "states of pairs", err);
 }
 
 /* What sequential stopping left, if it was at work. */
@@ -112,6 +165,7 @@ int mdl_similarity_read(const char *path, mdl_similarity_t *similarity, mdl_erro
     MDL_TRY(mdl_h5_read_text(file, "/models", &similarity->n_model, &similarity->models, err));
     dims[0] = dims[1] = similarity->n_model;
     MDL_TRY(mdl_h5_read_double(file, "/similarity", 2, dims, &similarity->similarity, err));
+    MDL_TRY(read_status(file, similarity, dims, err));
     if (mdl_h5_exists(file, "/standard_error"))
         MDL_TRY(
             mdl_h5_read_double(file, "/standard_error", 2, dims, &similarity->standard_error, err));
@@ -137,5 +191,6 @@ void mdl_similarity_free(mdl_similarity_t *similarity)
     free(similarity->side);
     free(similarity->label);
     free(similarity->standard_error);
+    free(similarity->status);
     *similarity = (mdl_similarity_t){0};
 }

@@ -78,13 +78,8 @@ static int bandwidth(mdl_cka_task_t *task, int model, mdl_error_t *err)
     real->gram(packed, n, packed, n, rows->n_feat, gram);
     real->packed_norms(packed, n, rows->n_feat, norm);
     double squared = median(gram, pack_distances(gram, n, norm));
-    if (squared > 0)
-        task->gamma[model] = 1 / (2 * squared * task->settings->sigma * task->settings->sigma);
-    else
-        rc = mdl_fail(err, MDL_E_INPUT,
-                      "model %s: more than half of its pairs of rows are alike, so the median "
-                      "distance that sets the RBF bandwidth is 0; use the linear kernel",
-                      rows->model);
+    double width = squared * task->settings->sigma * task->settings->sigma;
+    task->gamma[model] = width > 0 ? 1 / (2 * width) : 0;
 done:
     free(x);
     free(feat);

@@ -70,8 +70,8 @@ static void subtract_means(mdl_matrix_t *x, double *mean)
 }
 
 /* Columns less their means, the second time for what rounding left; then a power of two that
- * brings the largest value near 1. */
-static int centre(const mdl_rows_t *rows, mdl_matrix_t *x, mdl_error_t *err)
+ * brings the largest value near 1. *varies: whether any value isn't 0 then. */
+static int centre(mdl_matrix_t *x, int *varies, mdl_error_t *err)
 {
     double *mean = NULL, largest = 0;
     int64_t ld = x->descriptor[8];
@@ -83,13 +83,9 @@ static int centre(const mdl_rows_t *rows, mdl_matrix_t *x, mdl_error_t *err)
         for (int64_t i = 0; i < x->own_rows; i++)
             largest = fmax(largest, fabs(x->values[j * ld + i]));
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_DOUBLE, MPI_MAX, x->grid->comm);
-    if (largest == 0) {
-        rc = mdl_fail(err, MDL_E_INPUT,
-                      "model %s: its activations do not vary from sample to sample, so no "
-                      "similarity with it is defined; leave it out or make its activations again",
-                      rows->model);
+    *varies = largest > 0;
+    if (!*varies)
         goto done;
-    }
     int shift = -ilogb(largest);
     for (int64_t j = 0; j < x->own_cols; j++)
         for (int64_t i = 0; i < x->own_rows; i++)
@@ -131,11 +127,14 @@ int mdl_decompose(const mdl_grid_t *grid, mdl_measure_t measure, const mdl_rows_
     *out = (mdl_decomposed_t){0};
     int64_t d = rows->n_feat, r = n_sample < d ? n_sample : d;
     mdl_matrix_t x = {0}, copy = {0};
+    int varies = 0;
     int rc = mdl_alloc(&out->values, (size_t)r, sizeof(double), "singular values", err);
     MDL_TRY(mdl_agree(grid->comm, rc, err));
     MDL_TRY(mdl_matrix_new(grid, n_sample, d, &x, err));
     MDL_TRY(read_matrix(rows, &x, err));
-    MDL_TRY(centre(rows, &x, err));
+    MDL_TRY(centre(&x, &varies, err));
+    if (!varies)
+        goto done;
     if (measure == MDL_MEASURE_PWCCA)
         MDL_TRY(copy_of(&x, &copy, err));
     MDL_TRY(mdl_matrix_left(&x, out->values, &out->vectors, err));

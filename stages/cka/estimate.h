@@ -11,14 +11,15 @@ typedef struct {
     const mdl_rows_t *models;
     int n_model;
     int64_t n_sample, n_pair;
-    double *gamma; /* RBF: [n_model] 1 / (2 s^2) in scaled units, NULL for the linear kernel */
+    double *gamma; /* RBF: [n_model] 1 / (2 s^2) in scaled units, 0 where the median distance is 0;
+                    * NULL for the linear kernel */
     int *exponent; /* [n_model] power of two that the RBF kernel's units are scaled by */
     mdl_cka_sums_t *sums; /* out; hsic and power hold zeros before */
 } mdl_cka_task_t;
 
 /* Fills gamma and exponent of every model: s is sigma times the median distance between pairs of
- * at most 1000 rows, evenly spaced. Collective over comm. Returns MDL_E_INPUT when the median is 0.
- */
+ * at most 1000 rows, evenly spaced. Collective over comm. Returns MDL_E_INPUT for a value that is
+ * not finite. */
 int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err);
 
 /* Sums HSIC_1 over the batches. Collective over comm. */
@@ -43,6 +44,9 @@ static inline int64_t mdl_cka_tile(int n_model, double n_byte)
 {
     return n_model > 32 || n_byte <= (double)MDL_CKA_HELD_BYTES ? 512 : 1024;
 }
+
+/* Sets sums->status from the HSICs and powers. Not collective. */
+void mdl_cka_judge(const mdl_cka_task_t *task);
 
 /* Widest row of all models. */
 int64_t mdl_cka_max_feat(const mdl_cka_task_t *task);

@@ -124,19 +124,24 @@ static void warn_of_bias(const mdl_cka_job_t *job, const mdl_cka_archives_t *arc
 
 static void log_outcome(const mdl_cka_job_t *job, const mdl_similarity_t *s)
 {
-    int64_t low[2] = {1, 0}, high[2] = {1, 0}, n = s->n_model;
+    int64_t low[2] = {0, 0}, high[2] = {0, 0}, n = s->n_model;
     for (int64_t i = 1; i < n; i++) {
         for (int64_t j = 0; j < i; j++) {
             double value = s->similarity[i * n + j];
-            if (value < s->similarity[low[0] * n + low[1]])
+            if (isnan(value))
+                continue;
+            if (high[0] == 0 || value < s->similarity[low[0] * n + low[1]])
                 low[0] = i, low[1] = j;
-            if (value > s->similarity[high[0] * n + high[1]])
+            if (high[0] == 0 || value > s->similarity[high[0] * n + high[1]])
                 high[0] = i, high[1] = j;
         }
     }
-    mdl_log(MDL_LOG_INFO, "%s: similarity from %.4f (%s, %s) to %.4f (%s, %s)", job->output,
-            s->similarity[low[0] * n + low[1]], s->models[low[1]], s->models[low[0]],
-            s->similarity[high[0] * n + high[1]], s->models[high[1]], s->models[high[0]]);
+    if (high[0] == 0)
+        mdl_log(MDL_LOG_INFO, "%s: no pair has a similarity", job->output);
+    else
+        mdl_log(MDL_LOG_INFO, "%s: similarity from %.4f (%s, %s) to %.4f (%s, %s)", job->output,
+                s->similarity[low[0] * n + low[1]], s->models[low[1]], s->models[low[0]],
+                s->similarity[high[0] * n + high[1]], s->models[high[1]], s->models[high[0]]);
 }
 
 /* On rank 0: *current and, when there is something to do, a log line why. */
@@ -183,8 +188,7 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
         s->decided = sums.stopped.decided;
         s->confidence = sums.stopped.confidence;
     }
-    MDL_TRY(mdl_cka_ratios(&job->settings, archives->models, n, &sums, s->similarity,
-                           s->standard_error, err));
+    mdl_cka_ratios(n, &sums, s->similarity, s->standard_error, s->status);
     if (stage->n_rank > 1)
         mdl_log(MDL_LOG_INFO, "this rank sent %s of sums to the others",
                 mdl_text_bytes((double)sums.bytes_sent, sent));
@@ -203,7 +207,7 @@ static int compute_measure(const mdl_cka_job_t *job, const mdl_cka_archives_t *a
     for (int64_t k = 0; k < s->n_model * s->n_model; k++)
         s->standard_error[k] = NAN;
     return mdl_measure_similarity(stage->comm, &job->measure, archives->models, archives->n_model,
-                                  archives->n_sample, s->similarity, err);
+                                  archives->n_sample, s->similarity, s->status, err);
 }
 
 static int compute(const mdl_cka_job_t *job, mdl_plan_route_t route,
@@ -220,6 +224,8 @@ static int compute(const mdl_cka_job_t *job, mdl_plan_route_t route,
     if (rc == MDL_OK)
         rc = mdl_alloc(&s.standard_error, (size_t)n * (size_t)n, sizeof(double), "errors", err);
     if (rc == MDL_OK)
+        rc = mdl_alloc(&s.status, (size_t)n * (size_t)n, 1, "states of pairs", err);
+    if (rc == MDL_OK)
         rc = mdl_alloc(&s.models, (size_t)n, sizeof *s.models, "names", err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));
     for (int a = 0; a < n; a++)
@@ -228,11 +234,13 @@ static int compute(const mdl_cka_job_t *job, mdl_plan_route_t route,
                                                     : compute_measure(job, archives, &s, err));
     MDL_TRY(mdl_on_root(stage->comm, stage->rank,
                         mdl_similarity_write(job->output, provenance, &s, err), err));
+    mdl_cka_warn_of_undefined(archives->models, n, s.status);
     log_outcome(job, &s);
 done:
     free(s.models);
     free(s.similarity);
     free(s.standard_error);
+    free(s.status);
     return rc;
 }
 

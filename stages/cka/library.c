@@ -2,6 +2,7 @@
 #include "cka/mordal_cka.h"
 
 #include "cka/archives.h"
+#include "cka/backend.h"
 #include "cka/measure.h"
 #include "cka/similarity.h"
 #include "core/log.h"
@@ -17,6 +18,7 @@
 typedef struct {
     mdl_measure_settings_t measure;
     mdl_cka_settings_t cka;
+    const char *backend;
 } settings_t;
 
 /* Number of name among n names, the first for NULL; -1 when it is none of them. */
@@ -41,9 +43,10 @@ static int read_options(const mordal_cka_options *given, mdl_encoding_t precisio
     static const mdl_cka_estimator_t estimator_of[] = {MDL_CKA_MINIBATCH, MDL_CKA_UNBIASED,
                                                        MDL_CKA_BIASED};
     static const char *const kernels[] = {"linear", "rbf"}, *const routes[] = {"gram", "feature"};
+    static const char *const backends[] = {"cpu", "cuda", "auto"};
     const mordal_cka_options none = {0}, *o = given != NULL ? given : &none;
     int estimator = find(o->estimator, estimators, 3), kernel = find(o->kernel, kernels, 2);
-    int route = find(o->route, routes, 2);
+    int route = find(o->route, routes, 2), backend = find(o->backend, backends, 3);
     *settings = (settings_t){.measure = {.grid_rows = o->grid_rows, .grid_cols = o->grid_cols},
                              .cka = {.precision = precision,
                                      .batch = o->batch != 0 ? o->batch : 64,
@@ -56,6 +59,9 @@ static int read_options(const mordal_cka_options *given, mdl_encoding_t precisio
         return refuse("kernel", o->kernel, err);
     if (route < 0)
         return refuse("route", o->route, err);
+    if (backend < 0)
+        return refuse("backend", o->backend, err);
+    settings->backend = backends[backend];
     if (o->precision != NULL && (!mdl_encoding_find(o->precision, &settings->cka.precision) ||
                                  settings->cka.precision < MDL_FLOAT32))
         return refuse("precision", o->precision, err);
@@ -69,15 +75,25 @@ static int read_options(const mordal_cka_options *given, mdl_encoding_t precisio
 
 /* standard_error may be NULL. */
 static int compare(MPI_Comm comm, const settings_t *settings, const mdl_rows_t *models, int n_model,
-                   int64_t n_sample, double *similarity, double *standard_error, mdl_error_t *err)
+                   int64_t n_sample, double *similarity, double *standard_error, uint8_t *status,
+                   mdl_error_t *err)
 {
-    if (settings->measure.measure == MDL_MEASURE_CKA)
-        return mdl_cka_similarity(comm, &settings->cka, models, n_model, n_sample, similarity,
-                                  standard_error, err);
-    for (int64_t k = 0; standard_error != NULL && k < (int64_t)n_model * n_model; k++)
-        standard_error[k] = NAN;
-    return mdl_measure_similarity(comm, &settings->measure, models, n_model, n_sample, similarity,
-                                  err);
+    int rc;
+    if (settings->measure.measure == MDL_MEASURE_CKA) {
+        mdl_cka_settings_t cka = settings->cka;
+        rc = mdl_cka_choose_backend(comm, settings->backend, &cka, err);
+        if (rc == MDL_OK)
+            rc = mdl_cka_similarity(comm, &cka, models, n_model, n_sample, similarity,
+                                    standard_error, status, err);
+    } else {
+        for (int64_t k = 0; standard_error != NULL && k < (int64_t)n_model * n_model; k++)
+            standard_error[k] = NAN;
+        rc = mdl_measure_similarity(comm, &settings->measure, models, n_model, n_sample, similarity,
+                                    status, err);
+    }
+    if (rc == MDL_OK)
+        mdl_cka_warn_of_undefined(models, n_model, status);
+    return rc;
 }
 
 static int read_values(const mdl_rows_t *rows, int64_t first, int64_t n_row,
@@ -134,29 +150,36 @@ static int leave(int n_thread, int rc, const mdl_error_t *err, char *error)
 
 int mordal_cka(MPI_Comm comm, const mordal_cka_options *options, const mordal_cka_model *models,
                int n_model, int64_t n_sample, double *similarity, double *standard_error,
-               char *error)
+               unsigned char *status, char *error)
 {
     mdl_error_t err = {0};
     settings_t settings;
     mdl_rows_t *rows = NULL;
+    uint8_t *state = NULL;
+    size_t n_pair = n_model > 0 ? (size_t)n_model * (size_t)n_model : 0;
     int n_thread = enter(comm);
     int rc = check_models(models, n_model, similarity, &err);
     if (rc == MDL_OK)
         rc = read_options(options, MDL_FLOAT32, &settings, &err);
     if (rc == MDL_OK)
         rc = mdl_alloc(&rows, (size_t)n_model, sizeof *rows, "models", &err);
+    if (rc == MDL_OK)
+        rc = mdl_alloc(&state, n_pair, sizeof *state, "states of pairs", &err);
     MDL_TRY(mdl_agree(comm, rc, &err));
     for (int a = 0; a < n_model; a++)
         rows[a] = (mdl_rows_t){models[a].name, models[a].n_feat, read_values, (void *)&models[a]};
-    rc = compare(comm, &settings, rows, n_model, n_sample, similarity, standard_error, &err);
+    rc = compare(comm, &settings, rows, n_model, n_sample, similarity, standard_error, state, &err);
+    if (rc == MDL_OK && status != NULL)
+        memcpy(status, state, n_pair);
 done:
+    free(state);
     free(rows);
     return leave(n_thread, rc, &err, error);
 }
 
-/* From the order of the names to that of the paths. */
+/* From the order of the names to that of the paths; size: bytes of an entry. out may be NULL. */
 static void put_in_order(const mdl_cka_archives_t *archives, const char *const *paths,
-                         const double *sorted, double *out)
+                         const void *sorted, size_t size, void *out)
 {
     int n = archives->n_model;
     for (int i = 0; i < n && out != NULL; i++) {
@@ -166,36 +189,48 @@ static void put_in_order(const mdl_cka_archives_t *archives, const char *const *
                 a++;
             while (strcmp(archives->paths[b], paths[j]) != 0)
                 b++;
-            out[i * n + j] = sorted[a * n + b];
+            memcpy((char *)out + (size_t)(i * n + j) * size,
+                   (const char *)sorted + (size_t)(a * n + b) * size, size);
         }
     }
 }
 
 int mordal_cka_files(MPI_Comm comm, const mordal_cka_options *options, const char *const *paths,
-                     int n_model, double *similarity, double *standard_error, char *error)
+                     int n_model, double *similarity, double *standard_error, unsigned char *status,
+                     char *error)
 {
     mdl_error_t err = {0};
     settings_t settings;
     mdl_cka_archives_t archives = {0};
     double *sorted = NULL;
+    uint8_t *state = NULL;
     size_t n_value = n_model > 0 ? (size_t)n_model * (size_t)n_model : 0;
     int n_thread = enter(comm);
     int rc = n_model < 1 || paths == NULL || similarity == NULL
                  ? mdl_fail(&err, MDL_E_USAGE, "no files to compare, or no place for the result")
                  : mdl_alloc(&sorted, 2 * n_value, sizeof *sorted, "similarities", &err);
     if (rc == MDL_OK)
+        rc = mdl_alloc(&state, n_value, sizeof *state, "states of pairs", &err);
+    if (rc == MDL_OK)
         rc = mdl_cka_archives_open(&archives, paths, n_model, 0, &err);
     if (rc == MDL_OK)
         rc = read_options(options, mdl_cka_archives_precision(&archives), &settings, &err);
     MDL_TRY(mdl_agree(comm, rc, &err));
     MDL_TRY(compare(comm, &settings, archives.models, n_model, archives.n_sample, sorted,
-                    sorted + n_value, &err));
-    put_in_order(&archives, paths, sorted, similarity);
-    put_in_order(&archives, paths, sorted + n_value, standard_error);
+                    sorted + n_value, state, &err));
+    put_in_order(&archives, paths, sorted, sizeof *sorted, similarity);
+    put_in_order(&archives, paths, sorted + n_value, sizeof *sorted, standard_error);
+    put_in_order(&archives, paths, state, sizeof *state, status);
 done:
+    free(state);
     mdl_cka_archives_close(&archives);
     free(sorted);
     return leave(n_thread, rc, &err, error);
+}
+
+const char *mordal_why(unsigned char status)
+{
+    return status < MDL_SIMILARITY_N_STATUS ? mdl_similarity_why(status) : "no status of Mordal's";
 }
 
 const char *mordal_version(void)

@@ -36,13 +36,14 @@ typedef struct {
 int mdl_measure_read_grid(const char *text, mdl_measure_settings_t *settings, mdl_error_t *err);
 
 /* The measure of every pair of models: similarity: [n_model, n_model], symmetric, diagonal 1, the
- * same bits on all ranks of a run; other grids differ by rounding. Collective over comm. Returns
- * MDL_E_USAGE (a grid of more ranks than there are, a build without ScaLAPACK), MDL_E_INPUT (fewer
- * than 2 rows, a model that doesn't vary, non-finite values), MDL_E_AGAIN, MDL_E_MEMORY,
- * MDL_E_INTERNAL, or what rows->read returns. */
+ * same bits on all ranks of a run; other grids differ by rounding. status: [n_model, n_model]
+ * (io/similarity_file.h): a model that doesn't vary is MDL_SIMILARITY_CONSTANT and its similarities
+ * are NaN. Collective over comm. Returns MDL_E_USAGE (a grid of more ranks than there are, a build
+ * without ScaLAPACK), MDL_E_INPUT (fewer than 2 rows, non-finite values), MDL_E_AGAIN,
+ * MDL_E_MEMORY, MDL_E_INTERNAL, or what rows->read returns. */
 int mdl_measure_similarity(MPI_Comm comm, const mdl_measure_settings_t *settings,
                            const mdl_rows_t *models, int n_model, int64_t n_sample,
-                           double *similarity, mdl_error_t *err);
+                           double *similarity, uint8_t *status, mdl_error_t *err);
 
 /* Bytes that a rank needs, about. Not collective. */
 double mdl_measure_memory(mdl_measure_t measure, const mdl_rows_t *models, int n_model,

@@ -1,6 +1,7 @@
 /* SVCCA, PWCCA and Procrustes from the models' left singular vectors. */
 #include "cka/decompose.h"
 #include "core/log.h"
+#include "io/similarity_file.h"
 #include "mpi/agree.h"
 #include "mpi/stop.h"
 
@@ -158,9 +159,21 @@ static int check_stop(const mdl_grid_t *grid, int done, int n_model, mdl_error_t
     return mdl_agree(grid->comm, rc, err);
 }
 
+/* The rows of a model that doesn't vary have no singular vectors, and it is like no other. */
+static int compare(mdl_measure_t measure, const mdl_decomposed_t *a, const mdl_decomposed_t *b,
+                   double *value, uint8_t *status, mdl_error_t *err)
+{
+    *value = NAN;
+    *status = a->n_kept == 0 || b->n_kept == 0 ? MDL_SIMILARITY_CONSTANT : MDL_SIMILARITY_DEFINED;
+    if (*status != MDL_SIMILARITY_DEFINED)
+        return MDL_OK;
+    *value = 1;
+    return a == b ? MDL_OK : pair_of(measure, a, b, value, err);
+}
+
 static int compute(const mdl_grid_t *grid, const mdl_measure_settings_t *settings,
                    const mdl_rows_t *models, int n_model, int64_t n_sample, double *similarity,
-                   mdl_error_t *err)
+                   uint8_t *status, mdl_error_t *err)
 {
     mdl_decomposed_t *decomposed = NULL;
     int rc = mdl_alloc(&decomposed, (size_t)n_model, sizeof *decomposed, "models", err);
@@ -172,11 +185,12 @@ static int compute(const mdl_grid_t *grid, const mdl_measure_settings_t *setting
     warn_of_dimensions(settings, models, decomposed, n_model, n_sample);
     for (int a = 0; a < n_model; a++) {
         MDL_TRY(check_stop(grid, n_model, n_model, err));
-        similarity[a * n_model + a] = 1;
-        for (int b = 0; b < a; b++) {
-            double value = 0;
-            MDL_TRY(pair_of(settings->measure, &decomposed[a], &decomposed[b], &value, err));
-            similarity[a * n_model + b] = similarity[b * n_model + a] = value;
+        for (int b = 0; b <= a; b++) {
+            int64_t ab = (int64_t)a * n_model + b, ba = (int64_t)b * n_model + a;
+            MDL_TRY(compare(settings->measure, &decomposed[a], &decomposed[b], &similarity[ab],
+                            &status[ab], err));
+            similarity[ba] = similarity[ab];
+            status[ba] = status[ab];
         }
     }
 done:
@@ -188,7 +202,7 @@ done:
 
 int mdl_measure_similarity(MPI_Comm comm, const mdl_measure_settings_t *settings,
                            const mdl_rows_t *models, int n_model, int64_t n_sample,
-                           double *similarity, mdl_error_t *err)
+                           double *similarity, uint8_t *status, mdl_error_t *err)
 {
     mdl_grid_t grid;
     if (n_sample < 2)
@@ -201,10 +215,12 @@ int mdl_measure_similarity(MPI_Comm comm, const mdl_measure_settings_t *settings
         return rc;
     mdl_log(MDL_LOG_INFO, "ScaLAPACK on a grid of %d x %d ranks", grid.n_row, grid.n_col);
     if (grid.comm != MPI_COMM_NULL)
-        rc = compute(&grid, settings, models, n_model, n_sample, similarity, err);
+        rc = compute(&grid, settings, models, n_model, n_sample, similarity, status, err);
     rc = mdl_agree(comm, rc, err);
-    if (rc == MDL_OK)
+    if (rc == MDL_OK) {
         MPI_Bcast(similarity, n_model * n_model, MPI_DOUBLE, 0, comm);
+        MPI_Bcast(status, n_model * n_model, MPI_UINT8_T, 0, comm);
+    }
     mdl_grid_close(&grid);
     return rc;
 }

@@ -4,8 +4,8 @@
  *                                  {.name = "b", .n_feat = 1024, .values = y}};
  *     double similarity[4];
  *     char error[MORDAL_ERROR_SIZE];
- *     if (mordal_cka(MPI_COMM_WORLD, NULL, models, 2, n_sample, similarity, NULL, error) != 0)
- *         fprintf(stderr, "%s\n", error);
+ *     if (mordal_cka(MPI_COMM_WORLD, NULL, models, 2, n_sample, similarity, NULL, NULL, error) !=
+ * 0) fprintf(stderr, "%s\n", error);
  *
  * Link with `pkg-config --cflags --libs mordal-cka` or CMake's mordal::cka. docs/library.md. */
 #ifndef MORDAL_CKA_H
@@ -26,11 +26,20 @@ enum { MORDAL_ERROR_SIZE = 768 };
 enum {
     MORDAL_OK = 0,
     MORDAL_USAGE = 64,    /* options that don't go together or are out of range */
-    MORDAL_INPUT = 65,    /* values or files that can't be taken, similarity undefined */
+    MORDAL_INPUT = 65,    /* values or files that can't be taken */
     MORDAL_MISSING = 66,  /* a file isn't there */
     MORDAL_INTERNAL = 70, /* a bug, or MPI failed */
     MORDAL_MEMORY = 71,
     MORDAL_IO = 74
+};
+
+/* Whether a pair of models has a similarity, and if not, what keeps one of them from having any. */
+enum {
+    MORDAL_DEFINED = 0,
+    MORDAL_CONSTANT = 1, /* its activations don't vary */
+    MORDAL_ZERO = 2,     /* its HSIC with itself isn't above 0 */
+    MORDAL_OVERFLOW = 3, /* its values span too many orders of magnitude */
+    MORDAL_BANDWIDTH = 4 /* RBF kernel: the median distance of its rows is 0 */
 };
 
 /* Zeros and NULLs mean the default, which comes first. */
@@ -43,6 +52,7 @@ typedef struct {
     int64_t batch;         /* rows a batch of minibatch: 64 */
     double sigma;          /* RBF bandwidth in units of a model's median distance: 1 */
     int grid_rows, grid_cols; /* process grid of the other measures: all ranks */
+    const char *backend;      /* of CKA: "cpu", "cuda", "auto" (GPUs where every rank has one) */
 } mordal_cka_options;
 
 /* One model's activations. Every rank describes the same models, and reads a part of their rows. */
@@ -58,17 +68,23 @@ typedef struct {
 
 /* Similarity of every pair of n_model models on n_sample rows. options may be NULL. similarity:
  * [n_model, n_model], symmetric, diagonal 1, never clamped. standard_error: the same shape, NaN
- * where it isn't known, or NULL. error: [MORDAL_ERROR_SIZE] a sentence when it fails, or NULL.
+ * where it isn't known, or NULL. status: the same shape, MORDAL_DEFINED or why not; or NULL. Where
+ * a pair isn't defined, its similarity is NaN; a model without similarity (its row and column, the
+ * diagonal too) changes no other's. error: [MORDAL_ERROR_SIZE] a sentence when it fails, or NULL.
  * Collective over comm; MPI must be initialised. */
 MORDAL_API int mordal_cka(MPI_Comm comm, const mordal_cka_options *options,
                           const mordal_cka_model *models, int n_model, int64_t n_sample,
-                          double *similarity, double *standard_error, char *error);
+                          double *similarity, double *standard_error, unsigned char *status,
+                          char *error);
 
 /* The same for n_model archive files (docs/formats/archive.md), whose rows are matched by sample
  * id. The order of similarity is that of paths. Collective over comm. */
 MORDAL_API int mordal_cka_files(MPI_Comm comm, const mordal_cka_options *options,
                                 const char *const *paths, int n_model, double *similarity,
-                                double *standard_error, char *error);
+                                double *standard_error, unsigned char *status, char *error);
+
+/* What a status means, as a part of a sentence about the model: "its activations do not vary". */
+MORDAL_API const char *mordal_why(unsigned char status);
 
 /* "0.1.0" */
 MORDAL_API const char *mordal_version(void);

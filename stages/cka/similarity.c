@@ -1,6 +1,7 @@
 #include "cka/similarity.h"
 
 #include "cka/estimate.h"
+#include "core/log.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -75,11 +76,14 @@ int mdl_cka_hsic(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_ro
     MDL_TRY(mdl_cka_check(settings, n_model, n_sample, err));
     MDL_TRY(mdl_alloc(&sums->hsic, (size_t)task.n_pair, sizeof(double), "pairwise HSIC", err));
     MDL_TRY(mdl_alloc(&sums->power, (size_t)n_model, sizeof(double), "powers", err));
+    MDL_TRY(mdl_alloc(&sums->status, (size_t)n_model, sizeof(uint8_t), "states of models", err));
     if (settings->kernel == MDL_CKA_RBF) {
         MDL_TRY(mdl_alloc(&task.exponent, (size_t)n_model, sizeof(int), "exponents", err));
         MDL_TRY(mdl_alloc(&task.gamma, (size_t)n_model, sizeof(double), "bandwidths", err));
     }
     rc = estimate(comm, &task, err);
+    if (rc == MDL_OK)
+        mdl_cka_judge(&task);
 done:
     free(task.exponent);
     free(task.gamma);
@@ -92,6 +96,7 @@ void mdl_cka_sums_free(mdl_cka_sums_t *sums)
 {
     free(sums->hsic);
     free(sums->power);
+    free(sums->status);
     free(sums->unit);
     *sums = (mdl_cka_sums_t){0};
 }
@@ -104,23 +109,18 @@ static double rounding_of(const mdl_cka_settings_t *settings)
     return settings->estimator == MDL_CKA_UNBIASED ? 1e-6 : 1e-10;
 }
 
-/* A model's own HSIC that is within rounding of zero leaves CKA undefined. */
-static int check_own(const mdl_cka_settings_t *settings, const mdl_rows_t *model, double own,
-                     double power, mdl_error_t *err)
+void mdl_cka_judge(const mdl_cka_task_t *task)
 {
-    if (!isfinite(own))
-        return mdl_fail(err, MDL_E_INPUT,
-                        "model %s: its HSIC overflows, its values span too many orders of "
-                        "magnitude; make its activations again",
-                        model->model);
-    if (own > rounding_of(settings) * power)
-        return MDL_OK;
-    return mdl_fail(err, MDL_E_INPUT,
-                    "model %s: its activations do not vary %s, so CKA with it is undefined; leave "
-                    "it out or make its activations again",
-                    model->model,
-                    settings->estimator == MDL_CKA_MINIBATCH ? "within any batch"
-                                                             : "from sample to sample");
+    mdl_cka_sums_t *sums = task->sums;
+    double rounding = rounding_of(task->settings);
+    for (int a = 0; a < task->n_model; a++) {
+        double own = sums->hsic[mdl_cka_pair(a, a)], power = sums->power[a];
+        sums->status[a] = task->gamma != NULL && task->gamma[a] == 0 ? MDL_SIMILARITY_BANDWIDTH
+                          : !isfinite(own) || !isfinite(power)       ? MDL_SIMILARITY_OVERFLOW
+                          : power == 0                               ? MDL_SIMILARITY_CONSTANT
+                          : !(own > rounding * power)                ? MDL_SIMILARITY_ZERO
+                                                                     : MDL_SIMILARITY_DEFINED;
+    }
 }
 
 /* Delta method: the ratio's change with each unit, own HSICs aa and bb given as square roots. */
@@ -139,38 +139,61 @@ static double error_of(const mdl_cka_sums_t *sums, int64_t n_pair, int a, int b,
     return sqrt(squares * n / (n - 1));
 }
 
-int mdl_cka_ratios(const mdl_cka_settings_t *settings, const mdl_rows_t *models, int n_model,
-                   const mdl_cka_sums_t *sums, double *similarity, double *standard_error,
-                   mdl_error_t *err)
+/* What is undefined has no number, but a reason. */
+static void leave_undefined(int64_t at, uint8_t why, double *similarity, double *standard_error,
+                            uint8_t *status)
+{
+    similarity[at] = NAN;
+    if (standard_error != NULL)
+        standard_error[at] = NAN;
+    if (status != NULL)
+        status[at] = why;
+}
+
+void mdl_cka_ratios(int n_model, const mdl_cka_sums_t *sums, double *similarity,
+                    double *standard_error, uint8_t *status)
 {
     for (int a = 0; a < n_model; a++) {
-        double own_a = sums->hsic[mdl_cka_pair(a, a)];
-        int rc = check_own(settings, &models[a], own_a, sums->power[a], err);
-        if (rc != MDL_OK)
-            return rc;
-        similarity[a * n_model + a] = 1;
-        if (standard_error != NULL)
-            standard_error[a * n_model + a] = 0;
-        for (int b = 0; b < a; b++) {
-            double own_b = sums->hsic[mdl_cka_pair(b, b)];
+        for (int b = 0; b <= a; b++) {
+            int64_t ab = (int64_t)a * n_model + b, ba = (int64_t)b * n_model + a;
+            uint8_t why = sums->status[a] > sums->status[b] ? sums->status[a] : sums->status[b];
+            if (why != MDL_SIMILARITY_DEFINED) {
+                leave_undefined(ab, why, similarity, standard_error, status);
+                leave_undefined(ba, why, similarity, standard_error, status);
+                continue;
+            }
+            double own_a = sums->hsic[mdl_cka_pair(a, a)], own_b = sums->hsic[mdl_cka_pair(b, b)];
             double cka = sums->hsic[mdl_cka_pair(a, b)] / (sqrt(own_a) * sqrt(own_b));
-            similarity[a * n_model + b] = similarity[b * n_model + a] = cka;
+            similarity[ab] = similarity[ba] = a == b ? 1 : cka;
+            if (status != NULL)
+                status[ab] = status[ba] = MDL_SIMILARITY_DEFINED;
             if (standard_error != NULL)
-                standard_error[a * n_model + b] = standard_error[b * n_model + a] =
-                    error_of(sums, mdl_cka_pair(n_model, 0), a, b, cka);
+                standard_error[ab] = standard_error[ba] =
+                    a == b ? 0 : error_of(sums, mdl_cka_pair(n_model, 0), a, b, cka);
         }
     }
-    return MDL_OK;
+}
+
+void mdl_cka_warn_of_undefined(const mdl_rows_t *models, int n_model, const uint8_t *status)
+{
+    for (int a = 0; a < n_model; a++) {
+        int why = status[(int64_t)a * (n_model + 1)];
+        if (why != MDL_SIMILARITY_DEFINED)
+            mdl_log(MDL_LOG_WARN,
+                    "model %s: %s, so its similarity with every model is undefined; leave it out "
+                    "or make its activations again",
+                    models[a].model, mdl_similarity_why(why));
+    }
 }
 
 int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
                        int n_model, int64_t n_sample, double *similarity, double *standard_error,
-                       mdl_error_t *err)
+                       uint8_t *status, mdl_error_t *err)
 {
     mdl_cka_sums_t sums;
     int rc = mdl_cka_hsic(comm, settings, models, n_model, n_sample, &sums, err);
     if (rc == MDL_OK)
-        rc = mdl_cka_ratios(settings, models, n_model, &sums, similarity, standard_error, err);
+        mdl_cka_ratios(n_model, &sums, similarity, standard_error, status);
     mdl_cka_sums_free(&sums);
     return rc;
 }

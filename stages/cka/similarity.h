@@ -7,6 +7,7 @@
 
 #include "cka/rows.h"
 #include "cka/stopping.h"
+#include "io/similarity_file.h"
 
 #include <mpi.h>
 
@@ -39,9 +40,10 @@ static inline int64_t mdl_cka_pair(int64_t a, int64_t b)
 }
 
 /* What the estimators leave; freed with mdl_cka_sums_free. */
-typedef struct {
+typedef struct mdl_cka_sums {
     double *hsic;          /* [n_pair] packed */
     double *power;         /* [n_model] a model's own HSIC if nothing were centred */
+    uint8_t *status;       /* [n_model] MDL_SIMILARITY_DEFINED, or why its CKA isn't */
     int64_t n_unit;        /* independent parts that the sums are made of; 0: none */
     double *unit;          /* [n_unit, n_pair] their HSICs, which add up to hsic */
     int64_t bytes_sent;    /* by this rank */
@@ -60,16 +62,20 @@ void mdl_cka_sums_free(mdl_cka_sums_t *sums);
 
 /* CKA of every pair from the sums: similarity: [n_model, n_model], symmetric, diagonal 1, never
  * clamped. standard_error: [n_model, n_model] by the delta method over the units, diagonal 0; NaN
- * with fewer than 2 units; may be NULL. Not collective. Returns MDL_E_INPUT naming a model whose
- * HSIC with itself is zero (a constant), for which CKA is undefined. */
-int mdl_cka_ratios(const mdl_cka_settings_t *settings, const mdl_rows_t *models, int n_model,
-                   const mdl_cka_sums_t *sums, double *similarity, double *standard_error,
-                   mdl_error_t *err);
+ * with fewer than 2 units; may be NULL. status: [n_model, n_model] (io/similarity_file.h); where it
+ * isn't MDL_SIMILARITY_DEFINED the two others are NaN: in the rows and columns of a model without
+ * CKA, the diagonal too. A pair of two such models has the larger number. May be NULL. Not
+ * collective. */
+void mdl_cka_ratios(int n_model, const mdl_cka_sums_t *sums, double *similarity,
+                    double *standard_error, uint8_t *status);
 
 /* Both. Collective over comm. */
 int mdl_cka_similarity(MPI_Comm comm, const mdl_cka_settings_t *settings, const mdl_rows_t *models,
                        int n_model, int64_t n_sample, double *similarity, double *standard_error,
-                       mdl_error_t *err);
+                       uint8_t *status, mdl_error_t *err);
+
+/* A warning that names each model without similarity and why. Not collective. */
+void mdl_cka_warn_of_undefined(const mdl_rows_t *models, int n_model, const uint8_t *status);
 
 /* What can be refused before any row is read: no model, fewer than 4 rows (MDL_E_INPUT), a batch,
  * a bandwidth or a route out of range (MDL_E_USAGE). Not collective. */

@@ -1,6 +1,7 @@
 #include "cka/stopping.h"
 
 #include "cka/batch.h"
+#include "cka/similarity.h"
 #include "core/log.h"
 #include "models/sample_order.h"
 #include "mpi/agree.h"
@@ -59,8 +60,58 @@ static void append(sequence_t *sequence, const mdl_chunk_sums_t *chunks)
     }
 }
 
+/* The HSICs of n sums, [n, n_pair of n_model], for the n_at models at[] alone. */
+static void select_pairs(const double *all, int64_t n, int n_model, const int *at, int n_at,
+                         double *some)
+{
+    int64_t n_all = mdl_cka_pair(n_model, 0), n_some = mdl_cka_pair(n_at, 0);
+    for (int64_t k = 0; k < n; k++)
+        for (int a = 0; a < n_at; a++)
+            for (int b = 0; b <= a; b++)
+                some[k * n_some + mdl_cka_pair(a, b)] = all[k * n_all + mdl_cka_pair(at[a], at[b])];
+}
+
+static int test_defined(const mdl_cka_sums_t *sums, int n_model, const int *at, int n_at,
+                        const mdl_settled_cut_t *cut, mdl_settled_t *settled, mdl_error_t *err)
+{
+    size_t n_pair = (size_t)mdl_cka_pair(n_at, 0);
+    double *hsic = NULL, *unit = NULL;
+    int rc;
+    MDL_TRY(mdl_alloc(&hsic, n_pair, sizeof *hsic, "sums of pairs", err));
+    MDL_TRY(mdl_alloc(&unit, (size_t)sums->n_unit * n_pair, sizeof *unit, "sums of pairs", err));
+    select_pairs(sums->hsic, 1, n_model, at, n_at, hsic);
+    select_pairs(sums->unit, sums->n_unit, n_model, at, n_at, unit);
+    MDL_TRY(mdl_settled_test(hsic, unit, sums->n_unit, n_at, cut, settled, err));
+    settled->first = settled->first < 0 ? -1 : at[settled->first];
+    settled->second = settled->second < 0 ? -1 : at[settled->second];
+    settled->rival = settled->rival < 0 ? -1 : at[settled->rival];
+done:
+    free(hsic);
+    free(unit);
+    return rc;
+}
+
+int mdl_stopping_test(const mdl_cka_sums_t *sums, int n_model, const mdl_settled_cut_t *cut,
+                      int all_read, mdl_settled_t *settled, mdl_error_t *err)
+{
+    int *at, n_at = 0;
+    int rc = mdl_alloc(&at, (size_t)n_model, sizeof *at, "models", err);
+    if (rc != MDL_OK)
+        return rc;
+    for (int a = 0; a < n_model; a++)
+        if (sums->status[a] == MDL_SIMILARITY_DEFINED)
+            at[n_at++] = a;
+    if (n_at == 0 || (n_at < n_model && !all_read))
+        *settled = (mdl_settled_t){.doubt = 1, .first = -1, .second = -1, .rival = -1};
+    else
+        rc = test_defined(sums, n_model, at, n_at, cut, settled, err);
+    free(at);
+    return rc;
+}
+
 /* Replaces the task's sums by those of the batches so far, and tests them on rank 0 for all. */
-static int look(MPI_Comm comm, const sequence_t *sequence, mdl_settled_t *settled, mdl_error_t *err)
+static int look(MPI_Comm comm, const sequence_t *sequence, int all_read, mdl_settled_t *settled,
+                mdl_error_t *err)
 {
     mdl_cka_task_t *task = sequence->task;
     mdl_cka_sums_t *sums = task->sums;
@@ -69,9 +120,10 @@ static int look(MPI_Comm comm, const sequence_t *sequence, mdl_settled_t *settle
     sums->unit = NULL;
     MPI_Comm_rank(comm, &rank);
     int rc = mdl_batch_collect(task, sequence->units, sequence->n_unit, err);
+    mdl_cka_judge(task);
     if (rc == MDL_OK && rank == 0)
-        rc = mdl_settled_test(sums->hsic, sums->unit, sums->n_unit, task->n_model,
-                              &task->settings->stopping->cut, settled, err);
+        rc = mdl_stopping_test(sums, task->n_model, &task->settings->stopping->cut, all_read,
+                               settled, err);
     rc = mdl_agree(comm, rc, err);
     if (rc == MDL_OK)
         MPI_Bcast(settled, (int)sizeof *settled, MPI_BYTE, 0, comm);
@@ -145,7 +197,7 @@ int mdl_cka_sequence(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
         task->sums->bytes_sent += chunks.bytes_sent;
         free(chunks.values);
         n_read = looks[l];
-        MDL_TRY(look(comm, &sequence, &stopped->last, err));
+        MDL_TRY(look(comm, &sequence, l == n_look - 1, &stopped->last, err));
         stopped->decided = mdl_stopping_is_settled(&stopped->last, stopping->alpha, n_look);
     }
     stopped->n_row = rows_of(task, order, n_read);

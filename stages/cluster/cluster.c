@@ -53,6 +53,16 @@ static int is_current(const mdl_stage_t *stage, const char *path,
     return 0;
 }
 
+static void warn_of_undefined(const char *input, const mdl_similarity_t *s)
+{
+    for (int64_t i = 0; i < s->n_model; i++)
+        if (s->status[i * (s->n_model + 1)] != MDL_SIMILARITY_DEFINED)
+            mdl_log(MDL_LOG_WARN,
+                    "%s: the similarity of %s with all others is undefined (%s): it is made a "
+                    "cluster of its own; leave it out, or make its activations again",
+                    input, s->models[i], mdl_similarity_why(s->status[i * (s->n_model + 1)]));
+}
+
 /* Clusters input into output, or prints the clusters that output holds already. Rank 0 alone. */
 static int cluster_file(mdl_stage_t *stage, const char *input, const char *output,
                         const char *linkage, double threshold, mdl_error_t *err)
@@ -67,6 +77,7 @@ static int cluster_file(mdl_stage_t *stage, const char *input, const char *outpu
         mdl_log(MDL_LOG_WARN,
                 "%s: all %lld samples left the clusters undecided; others may give other clusters",
                 input, (long long)similarity.n_sample);
+    warn_of_undefined(input, &similarity);
     if (isnan(threshold))
         threshold = strcmp(similarity.side, "language") == 0 ? 0.8 : 0.7;
     configuration = mdl_text("linkage=%s\nthreshold=%.15g\n", linkage, threshold);

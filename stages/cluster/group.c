@@ -2,8 +2,82 @@
 
 #include "core/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int is_defined(const mdl_similarity_t *similarity, int64_t model)
+{
+    return similarity->status == NULL ||
+           similarity->status[model * (similarity->n_model + 1)] == MDL_SIMILARITY_DEFINED;
+}
+
+/* [n_model, n_model] 1 - similarity; a model of undefined similarity is infinitely far from all. */
+static void take_distances(const mdl_similarity_t *similarity, double *distance)
+{
+    int64_t n = similarity->n_model;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++)
+            distance[i * n + j] = i == j ? 0
+                                  : !is_defined(similarity, i) || !is_defined(similarity, j)
+                                      ? INFINITY
+                                      : 1 - similarity->similarity[i * n + j];
+}
+
+/* Turns the merges of the n_defined models at[] into merges of all n models: what was node m is
+ * node m - n_defined + n. Then the other models join one by one, infinitely far. */
+static void append_undefined(const mdl_similarity_t *similarity, const int64_t *at,
+                             int64_t n_defined, double *linkage)
+{
+    int64_t n = similarity->n_model, k = n_defined > 0 ? n_defined - 1 : 0;
+    double whole = n_defined > 1 ? (double)(n + k - 1) : n_defined == 1 ? (double)at[0] : -1;
+    double size = (double)n_defined;
+    for (int64_t m = 0; m < k; m++)
+        for (int part = 0; part < 2; part++) {
+            int64_t node = (int64_t)linkage[4 * m + part];
+            linkage[4 * m + part] = (double)(node < n_defined ? at[node] : node - n_defined + n);
+        }
+    for (int64_t i = 0; i < n; i++) {
+        if (is_defined(similarity, i))
+            continue;
+        size++;
+        if (whole < 0) {
+            whole = (double)i;
+            continue;
+        }
+        double lower = whole < (double)i ? whole : (double)i;
+        double *row = linkage + 4 * k;
+        row[0] = lower;
+        row[1] = whole + (double)i - lower;
+        row[2] = INFINITY;
+        row[3] = size;
+        whole = (double)(n + k++);
+    }
+}
+
+/* The linkage of the models whose similarity is defined, then the others. */
+static int link_defined(const mdl_similarity_t *similarity, mdl_linkage_t method, double *linkage,
+                        mdl_error_t *err)
+{
+    int64_t n = similarity->n_model, n_defined = 0, *at = NULL;
+    double *distance = NULL;
+    int rc;
+    MDL_TRY(mdl_alloc(&at, (size_t)n, sizeof *at, "models", err));
+    MDL_TRY(mdl_alloc(&distance, (size_t)(n * n), sizeof *distance, "distances", err));
+    for (int64_t i = 0; i < n; i++)
+        if (is_defined(similarity, i))
+            at[n_defined++] = i;
+    for (int64_t i = 0; i < n_defined; i++)
+        for (int64_t j = 0; j < n_defined; j++)
+            distance[i * n_defined + j] = 1 - similarity->similarity[at[i] * n + at[j]];
+    if (n_defined > 0)
+        MDL_TRY(mdl_linkage(distance, n_defined, method, linkage, err));
+    append_undefined(similarity, at, n_defined, linkage);
+done:
+    free(at);
+    free(distance);
+    return rc;
+}
 
 int mdl_group_clusters(const mdl_similarity_t *similarity, const char *method, double threshold,
                        mdl_clusters_t *clusters, mdl_error_t *err)
@@ -21,9 +95,8 @@ int mdl_group_clusters(const mdl_similarity_t *similarity, const char *method, d
     MDL_TRY(mdl_alloc(&clusters->linkage, 4 * count, sizeof(double), "the linkage", err));
     MDL_TRY(mdl_alloc(&clusters->label, count, sizeof(int32_t), "labels", err));
     MDL_TRY(mdl_alloc(&clusters->medoid, count, sizeof(int32_t), "medoids", err));
-    for (size_t i = 0; i < count * count; i++)
-        distance[i] = 1 - similarity->similarity[i];
-    MDL_TRY(mdl_linkage(distance, n, mdl_linkage_named(method), clusters->linkage, err));
+    take_distances(similarity, distance);
+    MDL_TRY(link_defined(similarity, mdl_linkage_named(method), clusters->linkage, err));
     MDL_TRY(mdl_linkage_cut(clusters->linkage, n, 1 - threshold, clusters->label,
                             &clusters->n_cluster, err));
     mdl_linkage_medoids(distance, n, clusters->label, clusters->n_cluster, clusters->medoid);

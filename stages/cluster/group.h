@@ -7,9 +7,11 @@
 #include "io/similarity_file.h"
 #include "kernels/linkage.h"
 
-/* Clusters the models by distance 1 - similarity, cut at 1 - threshold. method is average,
- * complete or single. Names are borrowed from similarity, method from the caller; the arrays are
- * freed with mdl_group_clusters_free. Not collective. Returns MDL_E_MEMORY. */
+/* Clusters the models by distance 1 - similarity, cut at 1 - threshold. A model whose similarity is
+ * undefined is a cluster of its own: it joins last, at distance infinity, and moves no other.
+ * method is average, complete or single. Names are borrowed from similarity, method from the
+ * caller; the arrays are freed with mdl_group_clusters_free. Not collective. Returns MDL_E_MEMORY.
+ */
 int mdl_group_clusters(const mdl_similarity_t *similarity, const char *method, double threshold,
                        mdl_clusters_t *clusters, mdl_error_t *err);
 void mdl_group_clusters_free(mdl_clusters_t *clusters);

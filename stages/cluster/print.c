@@ -1,5 +1,6 @@
 #include "cluster/print.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,8 @@ static void draw_merges(picture_t *p, double low, double high)
     int64_t n = p->clusters->n_model;
     for (int64_t k = 0; k < n - 1; k++) {
         const double *merge = p->clusters->linkage + 4 * k;
+        if (merge[2] > high) /* at infinity: a model of undefined similarity stays alone */
+            continue;
         double share = high > low ? (merge[2] - low) / (high - low) : 1;
         int64_t at = (int64_t)(share * (COLUMNS - 1) + 0.5);
         int64_t top = 2 * n, bottom = -1;
@@ -98,8 +101,9 @@ int mdl_print_dendrogram(FILE *out, const mdl_clusters_t *clusters, mdl_error_t 
     for (size_t i = 0; i < n * (COLUMNS + 1); i++)
         p.grid[i] = i % (COLUMNS + 1) == COLUMNS ? '\0' : ' ';
     if (n > 1) {
-        double first = clusters->linkage[2], low = first < 0 ? first : 0;
-        double high = clusters->linkage[4 * (n - 2) + 2];
+        double first = clusters->linkage[2], low = first < 0 ? first : 0, high = 0;
+        for (size_t k = 0; k < n - 1 && clusters->linkage[4 * k + 2] < INFINITY; k++)
+            high = clusters->linkage[4 * k + 2];
         place_leaves(&p);
         draw_merges(&p, low, high);
         print_picture(out, &p, low, high);

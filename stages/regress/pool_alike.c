@@ -47,7 +47,8 @@ void mdl_alike_free(mdl_alike_t *alike)
     *alike = (mdl_alike_t){0};
 }
 
-/* Distances 1 - similarity of n named models, [n, n]. */
+/* Distances 1 - similarity of n named models, [n, n]; 1 between two whose similarity is undefined.
+ */
 static int take_distances(const mdl_similarity_t *from, const char *const *names, int64_t n,
                           double *distance, mdl_error_t *err)
 {
@@ -65,9 +66,12 @@ static int take_distances(const mdl_similarity_t *from, const char *const *names
                              "run mordal-cka on all of them",
                              from->side, from->label, names[i]));
     }
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < n; j++)
-            distance[i * n + j] = 1 - from->similarity[at[i] * from->n_model + at[j]];
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            double similarity = from->similarity[at[i] * from->n_model + at[j]];
+            distance[i * n + j] = i == j ? 0 : isnan(similarity) ? 1 : 1 - similarity;
+        }
+    }
 done:
     free(at);
     return rc;

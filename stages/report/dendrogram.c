@@ -54,6 +54,8 @@ static void draw_branches(mdl_buffer_t *page, const mdl_clusters_t *clusters, co
     for (int64_t merge = 0; merge < clusters->n_model - 1; merge++) {
         const double *row = clusters->linkage + 4 * merge;
         int64_t a = (int64_t)row[0], b = (int64_t)row[1], made = clusters->n_model + merge;
+        if (isinf(row[2])) /* a model of undefined similarity merges with nothing */
+            continue;
         node_x[made] = mdl_scale_at(at, row[2]);
         node_y[made] = (node_y[a] + node_y[b]) / 2;
         mdl_buffer_add(page, "M%.2f %.2fH%.2fV%.2fH%.2f", node_x[a], node_y[a], node_x[made],
@@ -71,7 +73,8 @@ int mdl_dendrogram_draw(mdl_buffer_t *page, const mdl_clusters_t *clusters, cons
     MDL_TRY(mdl_alloc(&node_x, (size_t)(2 * n_model), sizeof *node_x, "the dendrogram", err));
     MDL_TRY(mdl_alloc(&node_y, (size_t)(2 * n_model), sizeof *node_y, "the dendrogram", err));
     for (int64_t merge = 0; merge < n_model - 1; merge++)
-        highest = fmax(highest, clusters->linkage[4 * merge + 2]);
+        if (isfinite(clusters->linkage[4 * merge + 2]))
+            highest = fmax(highest, clusters->linkage[4 * merge + 2]);
     mdl_scale_t at = {.low = 0, .high = 1.05 * highest, .from = x + width, .to = x};
     for (int64_t i = 0; i < n_model; i++) {
         node_x[order[i]] = at.from;

@@ -23,7 +23,7 @@ double mdl_heatmap_low(const mdl_report_side_t *side)
 {
     double low = 0.9;
     int64_t n = side->similarity.n_model;
-    for (int64_t i = 0; i < n * n; i++)
+    for (int64_t i = 0; i < n * n; i++) /* fmin passes over NaN: what is undefined */
         low = fmin(low, side->similarity.similarity[i]);
     return fmax(0, floor(low * 10 + 1e-9) / 10);
 }
@@ -40,13 +40,18 @@ static void draw_cell(mdl_buffer_t *page, const map_t *map, int64_t row, int64_t
     double value = from->similarity[i * map->n_model + j];
     double x = map->left + (double)column * map->cell, y = top + (double)row * map->cell;
     char colour[MDL_COLOUR_SIZE], text[16];
-    mdl_palette_colour(part_of(map, value), colour);
+    int defined = !isnan(value);
     char *title = NULL;
-    if (map->n_model <= MAX_MODEL_WITH_TITLES)
+    if (map->n_model <= MAX_MODEL_WITH_TITLES && defined)
         title = mdl_text("%s and %s: %.3f", from->models[i], from->models[j], value);
-    mdl_svg_rect(page, x, y, map->cell, map->cell, colour, NULL, title);
+    else if (map->n_model <= MAX_MODEL_WITH_TITLES)
+        title = mdl_text("%s and %s: undefined", from->models[i], from->models[j]);
+    if (defined)
+        mdl_palette_colour(part_of(map, value), colour);
+    mdl_svg_rect(page, x, y, map->cell, map->cell, defined ? colour : NULL,
+                 defined ? NULL : "failed", title);
     free(title);
-    if (map->n_model > MAX_MODEL_WITH_VALUES || i == j)
+    if (map->n_model > MAX_MODEL_WITH_VALUES || i == j || !defined)
         return;
     snprintf(text, sizeof text, "%.2f", value);
     char *digits = text[0] == '0' ? text + 1 : text;
@@ -151,6 +156,18 @@ done:
     return rc;
 }
 
+/* Which models have no similarity, and why: a sentence of its own each. */
+static void draw_undefined(mdl_buffer_t *page, const mdl_similarity_t *from)
+{
+    for (int64_t i = 0; i < from->n_model; i++)
+        if (from->status[i * (from->n_model + 1)] != MDL_SIMILARITY_DEFINED) {
+            mdl_buffer_add(page, "<p class=\"missing\">");
+            mdl_html_text(page, "The similarity of %s is undefined (dashed): %s.", from->models[i],
+                          mdl_similarity_why(from->status[i * (from->n_model + 1)]));
+            mdl_buffer_add(page, "</p>\n");
+        }
+}
+
 static void draw_caption(mdl_buffer_t *page, const mdl_report_side_t *side, const char *what)
 {
     if (!side->has_clusters) {
@@ -195,6 +212,7 @@ int mdl_heatmap_draw(mdl_buffer_t *page, const mdl_report_side_t *side, double l
     draw_labels(page, &map);
     draw_legend(page, &map, legend);
     mdl_svg_end(page);
+    draw_undefined(page, &side->similarity);
     draw_caption(page, side, what);
 done:
     free(map.order);

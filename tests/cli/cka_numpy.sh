@@ -38,11 +38,22 @@ done
 expect 0 "independent noise would already give 0.34" \
     mordal-cka --estimator biased --force -o biased.h5 ok/wide.h5 ok/base.h5 ok/near.h5
 
-echo "-- what can't be compared"
+echo "-- a model without similarity is said, and changes no other"
 archive bad constant few other fewer
-expect 65 "model constant: its activations do not vary" mordal-cka -o x.h5 ok/base.h5 bad/constant.h5
-expect 65 "do not vary from sample to sample" \
-    mordal-cka --estimator biased -o x.h5 ok/base.h5 bad/constant.h5
+for estimator in biased unbiased minibatch; do
+    expect 0 "model constant: its activations do not vary, so its similarity with every model is" \
+        mpiexec -n 2 mordal-cka --estimator $estimator --batch 24 -o undefined.h5 ok/*.h5 \
+        bad/constant.h5
+    grep -q "undefined.h5: similarity from" out.txt || fail "the others aren't compared"
+    expect 0 "similarity of constant with all others is undefined (its activations do not vary)" \
+        mordal-cluster --threshold 0.5 -o undefined-c.h5 undefined.h5
+    "$python" "$check" undefined undefined.h5 undefined-c.h5
+done
+expect 0 "report" mordal-report -o report undefined.h5 undefined-c.h5
+grep -q "The similarity of constant is undefined (dashed)" report/report.html || fail "the report"
+if grep -qiw 'nan\|inf' report/report.html; then fail "the report has a nan"; fi
+
+echo "-- what can't be compared"
 expect 65 "fewer than 4" mordal-cka -o x.h5 bad/few.h5 bad/fewer.h5
 expect 65 "sample 'img7' is not in the" mpiexec -n 2 mordal-cka -o x.h5 ok/base.h5 bad/other.h5
 expect 65 "sample 'img3' is not in the" mordal-cka -o x.h5 ok/base.h5 bad/few.h5

@@ -30,6 +30,12 @@ expect 0 "1 0: ${value%?}" mpiexec -n 2 ./example ve/dinov2s.h5 ve/captchacrnn.h
 expect 66 "none.h5" ./example ve/dinov2s.h5 none.h5
 expect 65 "both hold model dinov2s" ./example ve/dinov2s.h5 ve/dinov2s.h5
 
+echo "-- options, states, refusals"
+# shellcheck disable=SC2046 # words are meant
+cc -Wall -Wextra -Werror -o options "$MORDAL_SOURCE_DIR/tests/cli/library_options.c" \
+    $(pkg-config --cflags --libs mordal-cka) -lm
+expect 0 "model flat: its activations do not vary" mpiexec -n 2 ./options
+
 echo "-- the symbols of the library are its interface"
 nm -D --defined-only "$prefix/lib/libmordal-cka.so" | awk '$2 == "T" {print $3}' >symbols.txt
-printf '%s\n' mordal_cka mordal_cka_files mordal_version | diff - symbols.txt
+printf '%s\n' mordal_cka mordal_cka_files mordal_version mordal_why | diff - symbols.txt

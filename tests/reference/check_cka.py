@@ -4,6 +4,7 @@
 usage: check_cka.py make FOLDER              arrays NAME.npy with sample ids NAME.txt
        check_cka.py cka FOLDER CKA.h5        similarity of those arrays
        check_cka.py clusters CKA.h5 CLUSTERS.h5
+       check_cka.py undefined CKA.h5 CLUSTERS.h5   where some models have no similarity
 
 CKA is computed from its definition with explicit centring matrices in long double. Needs numpy,
 scipy and h5py.
@@ -128,9 +129,32 @@ def check_clusters(cka_path, path):
         assert chosen == members[np.argmin(sums.round(12))], f"{path}: medoid of {cluster}"
 
 
+def check_undefined(cka_path, path):
+    """undefined: NaN with a status, alone in a cluster, and the others as if they weren't there"""
+    with h5py.File(cka_path) as file:
+        similarity, status = file["similarity"][:], file["status"][:]
+    with h5py.File(path) as file:
+        tree, label, method = file["linkage"][:], file["label"][:], file.attrs["method"]
+        threshold = file.attrs["threshold"]
+    own = status.diagonal()
+    assert status.dtype == np.uint8 and own.any() and not own.all()
+    assert np.array_equal(status, np.maximum(own[:, None], own[None, :]))
+    assert np.array_equal(np.isnan(similarity), status != 0)
+    for model in np.flatnonzero(own):
+        assert np.sum(label == label[model]) == 1
+    kept = np.flatnonzero(own == 0)
+    others = linkage(squareform(1 - similarity[np.ix_(kept, kept)], checks=False), method)
+    assert np.array_equal(tree[: len(kept) - 1, 2], others[:, 2])
+    assert np.all(np.isinf(tree[len(kept) - 1 :, 2]))
+    for labels in (fcluster(tree, 1 - threshold, "distance")[kept], label[kept]):
+        expected = fcluster(others, 1 - threshold, "distance")
+        assert np.array_equal(labels[:, None] == labels, expected[:, None] == expected)
+
+
 def main():
     command, *paths = sys.argv[1:]
-    call = {"make": make, "cka": check_cka, "clusters": check_clusters}[command]
+    call = {"make": make, "cka": check_cka, "clusters": check_clusters,
+            "undefined": check_undefined}[command]
     call(*(Path(path) for path in paths))
 
 

@@ -122,11 +122,12 @@ static int measure_case(const char *measure, int rows, int cols, case_t *c, doub
     static const char *const names[] = {"a", "b", "c", "d"};
     mdl_measure_settings_t settings = {.grid_rows = rows, .grid_cols = cols};
     mdl_rows_t models[MOST_MODELS];
+    uint8_t status[MOST_MODELS * MOST_MODELS];
     assert_true(mdl_measure_find(measure, &settings.measure));
     for (int a = 0; a < c->n; a++)
         models[a] = (mdl_rows_t){names[a], c->models[a].d, read_matrix, &c->models[a]};
     return mdl_measure_similarity(MPI_COMM_WORLD, &settings, models, c->n, c->models[0].n,
-                                  similarity, err);
+                                  similarity, status, err);
 }
 
 static void check_case(const char *name, const char *measure, int rows, int cols)
@@ -222,13 +223,29 @@ static void refuses(const char *measure, int rows, int cols, case_t *c, int code
     free_case(c);
 }
 
+static void a_constant_model_is_undefined_and_poisons_no_other(void **state)
+{
+    (void)state;
+    for (int m = 1; m < MDL_MEASURE_N; m++) {
+        case_t c = related(20, 3, (int64_t[]){3, 4, 5}),
+               others = related(20, 3, (int64_t[]){3, 4, 5});
+        double similarity[9], plain[9];
+        mdl_error_t err;
+        for (int64_t k = 0; k < 80; k++)
+            c.models[1].x[k] = 1234.567;
+        assert_int_equal(measure_case(mdl_measure_name(m), 0, 0, &c, similarity, &err), MDL_OK);
+        assert_int_equal(measure_case(mdl_measure_name(m), 0, 0, &others, plain, &err), MDL_OK);
+        assert_true(similarity[2] == plain[2] && similarity[0] == 1 && similarity[8] == 1);
+        for (int i = 0; i < 3; i++)
+            assert_true(isnan(similarity[3 + i]) && isnan(similarity[3 * i + 1]));
+        free_case(&c);
+        free_case(&others);
+    }
+}
+
 static void what_cannot_be_computed_is_refused(void **state)
 {
     (void)state;
-    case_t constant = related(20, 2, (int64_t[]){3, 4});
-    for (int64_t k = 0; k < 80; k++)
-        constant.models[1].x[k] = 1234.567;
-    refuses("svcca", 0, 0, &constant, MDL_E_INPUT, "model b: its activations do not vary");
     case_t infinite = related(20, 2, (int64_t[]){3, 4});
     infinite.models[1].x[4 * 17 + 2] = INFINITY;
     refuses("pwcca", 0, 0, &infinite, MDL_E_INPUT, "model b: the value in row 17, column 2");
@@ -273,6 +290,7 @@ int main(void)
         cmocka_unit_test(every_grid_matches_numpy),
         cmocka_unit_test(scale_shift_and_signed_permutation_change_nothing),
         cmocka_unit_test(a_copy_has_similarity_one),
+        cmocka_unit_test(a_constant_model_is_undefined_and_poisons_no_other),
         cmocka_unit_test(what_cannot_be_computed_is_refused),
         cmocka_unit_test(grids_are_read),
     };

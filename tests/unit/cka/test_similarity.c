@@ -118,7 +118,7 @@ static double cka_of(MPI_Comm comm, mdl_cka_settings_t settings, matrix_t m[2])
     double similarity[4];
     mdl_error_t err = {.rank = -1};
     rows_of(m, 2, rows);
-    int rc = mdl_cka_similarity(comm, &settings, rows, 2, m[0].n, similarity, NULL, &err);
+    int rc = mdl_cka_similarity(comm, &settings, rows, 2, m[0].n, similarity, NULL, NULL, &err);
     if (rc != MDL_OK)
         fail_msg("%s", err.text);
     assert_true(similarity[0] == 1 && similarity[3] == 1);
@@ -290,11 +290,11 @@ static void ranks_agree_to_the_last_bit(void **state)
         double together[2][9], alone[2][9];
         mdl_error_t err = {.rank = -1};
         assert_int_equal(mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, 3, n, together[0],
-                                            together[1], &err),
+                                            together[1], NULL, &err),
                          MDL_OK);
-        assert_int_equal(
-            mdl_cka_similarity(MPI_COMM_SELF, &settings, rows, 3, n, alone[0], alone[1], &err),
-            MDL_OK);
+        assert_int_equal(mdl_cka_similarity(MPI_COMM_SELF, &settings, rows, 3, n, alone[0],
+                                            alone[1], NULL, &err),
+                         MDL_OK);
         assert_memory_equal(together, alone, sizeof alone);
     }
     free_matrices(m, 3);
@@ -307,9 +307,9 @@ static void expect_refusal(mdl_cka_settings_t settings, matrix_t *m, int n_model
     double similarity[4];
     mdl_error_t err = {.rank = -1};
     rows_of(m, 2, rows);
-    assert_int_equal(
-        mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, n_model, n, similarity, NULL, &err),
-        code);
+    assert_int_equal(mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, n_model, n, similarity,
+                                        NULL, NULL, &err),
+                     code);
     if (strstr(err.text, words) == NULL)
         fail_msg("'%s' doesn't say '%s'", err.text, words);
 }
@@ -325,16 +325,62 @@ static void what_cannot_be_computed_is_refused(void **state)
         settings.precision = e % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
         expect_refusal(settings, m, 0, 64, MDL_E_INPUT, "there is none");
         expect_refusal(settings, m, 2, 3, MDL_E_INPUT, "fewer than 4");
-        double kept = m[1].x[40 * 6 + 5];
         m[1].x[40 * 6 + 5] = NAN;
         expect_refusal(settings, m, 2, 64, MDL_E_INPUT, "model right: the value in row 40, col");
         m[1].x[40 * 6 + 5] = -INFINITY;
         expect_refusal(settings, m, 2, 64, MDL_E_INPUT, "row 40, column 5");
-        m[1].x[40 * 6 + 5] = kept;
-        for (int64_t i = 0; i < 64 * 6; i++)
-            m[1].x[i] = 1234.567;
-        expect_refusal(settings, m, 2, 64, MDL_E_INPUT, "model right");
         free_matrices(m, 2);
+    }
+}
+
+/* Models left, right and third, of which right is undefined: what is between the others keeps its
+ * bits, and all of right's entries are NaN with the status. */
+static void check_undefined(mdl_cka_settings_t settings, matrix_t m[3], int expected)
+{
+    matrix_t others[2] = {m[0], m[2]};
+    mdl_rows_t rows[3], two[2];
+    double similarity[9], error[9], plain[4];
+    uint8_t status[9];
+    mdl_error_t err = {.rank = -1};
+    rows_of(m, 3, rows);
+    rows_of(others, 2, two);
+    if (mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, 3, m[0].n, similarity, error, status,
+                           &err) != MDL_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(
+        mdl_cka_similarity(MPI_COMM_WORLD, &settings, two, 2, m[0].n, plain, NULL, NULL, &err),
+        MDL_OK);
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            int undefined = i == 1 || j == 1;
+            assert_int_equal(status[3 * i + j], undefined ? expected : MDL_SIMILARITY_DEFINED);
+            if (undefined)
+                assert_true(isnan(similarity[3 * i + j]) && isnan(error[3 * i + j]));
+            else
+                assert_true(similarity[3 * i + j] == plain[i / 2 * 2 + j / 2]);
+        }
+    }
+}
+
+static void a_constant_model_is_undefined_and_poisons_no_other(void **state)
+{
+    (void)state;
+    static const double constants[] = {0, 1234.567, -1e30, 1e-30};
+    for (int k = 0; k < 48; k++) {
+        matrix_t m[3];
+        make_fixture("F2", m);
+        m[2] = integers(64, 7, 7, 3, 11);
+        mdl_cka_settings_t settings = settings_of(estimators[k % 3], 16);
+        settings.precision = k % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
+        settings.kernel = k / 6 % 2 == 0 ? MDL_CKA_LINEAR : MDL_CKA_RBF;
+        settings.route =
+            settings.kernel == MDL_CKA_LINEAR && k / 24 == 1 ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
+        for (int64_t i = 0; i < 64 * 6; i++)
+            m[1].x[i] = constants[k / 12];
+        check_undefined(settings, m,
+                        settings.kernel == MDL_CKA_RBF ? MDL_SIMILARITY_BANDWIDTH
+                                                       : MDL_SIMILARITY_CONSTANT);
+        free_matrices(m, 3);
     }
 }
 
@@ -352,18 +398,43 @@ static void wrong_settings_are_refused(void **state)
 }
 
 /* One-hot rows: every pair is equally far, so HSIC_1 is 0 although nothing is constant. */
-static void a_model_whose_unbiased_hsic_vanishes_is_refused(void **state)
+static void a_model_whose_unbiased_hsic_vanishes_is_undefined(void **state)
 {
     (void)state;
-    matrix_t m[2] = {integers(16, 10, 3, 5, 17), matrix(16, 16)};
+    matrix_t m[3] = {integers(16, 10, 3, 5, 17), matrix(16, 16), integers(16, 7, 7, 3, 11)};
     for (int64_t i = 0; i < 16; i++)
         m[1].x[i * 17] = 3;
     for (int k = 0; k < 4; k++) {
         mdl_cka_settings_t settings = settings_of(k < 2 ? "unbiased" : "minibatch", k < 2 ? 16 : 8);
         settings.precision = k % 2 == 0 ? MDL_FLOAT32 : MDL_FLOAT64;
-        expect_refusal(settings, m, 2, 16, MDL_E_INPUT, "undefined");
+        check_undefined(settings, m, MDL_SIMILARITY_ZERO);
     }
-    free_matrices(m, 2);
+    free_matrices(m, 3);
+}
+
+/* Values from 2^-550 to 2^550: no one power of two brings all into range. */
+static void values_of_far_apart_sizes_poison_no_other_model(void **state)
+{
+    (void)state;
+    for (int e = 0; e < 3; e++) {
+        matrix_t m[3];
+        make_fixture("F2", m);
+        m[2] = integers(64, 7, 7, 3, 11);
+        for (int64_t i = 0; i < 64 * 6; i++)
+            m[1].x[i] = ldexp(m[1].x[i], i % 2 == 0 ? 550 : -550);
+        mdl_rows_t rows[3];
+        double similarity[9];
+        uint8_t status[9];
+        mdl_error_t err = {.rank = -1};
+        mdl_cka_settings_t settings = settings_of(estimators[e], 16);
+        rows_of(m, 3, rows);
+        assert_int_equal(mdl_cka_similarity(MPI_COMM_WORLD, &settings, rows, 3, 64, similarity,
+                                            NULL, status, &err),
+                         MDL_OK);
+        assert_true(isfinite(similarity[2]) && status[2] == MDL_SIMILARITY_DEFINED);
+        assert_true(isnan(similarity[1]) == (status[1] != MDL_SIMILARITY_DEFINED));
+        free_matrices(m, 3);
+    }
 }
 
 static void a_tail_of_less_than_four_rows_is_dropped(void **state)
@@ -392,7 +463,9 @@ int main(void)
         cmocka_unit_test(ranks_agree_to_the_last_bit),
         cmocka_unit_test(what_cannot_be_computed_is_refused),
         cmocka_unit_test(wrong_settings_are_refused),
-        cmocka_unit_test(a_model_whose_unbiased_hsic_vanishes_is_refused),
+        cmocka_unit_test(a_constant_model_is_undefined_and_poisons_no_other),
+        cmocka_unit_test(a_model_whose_unbiased_hsic_vanishes_is_undefined),
+        cmocka_unit_test(values_of_far_apart_sizes_poison_no_other_model),
         cmocka_unit_test(a_tail_of_less_than_four_rows_is_dropped),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

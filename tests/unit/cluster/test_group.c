@@ -1,6 +1,7 @@
 /* Clusters and candidate clusters by hand, and their files: written, read back, refused. */
 #include "cluster/group.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,6 +52,74 @@ static void clusters_are_numbered_by_first_model_and_ties_go_by_name(void **stat
     assert_int_equal(c.label[2], 1);
     assert_int_equal(c.medoid[0], 0);
     assert_int_equal(c.medoid[1], 2);
+    mdl_group_clusters_free(&c);
+}
+
+/* The second and the fourth of five models have no similarity: they are alone, and the others'
+ * merges are those of the three without them. */
+static void undefined_models_are_clusters_of_their_own(void **state)
+{
+    (void)state;
+    static char *names[] = {"a", "b", "c", "d", "e"};
+    static const int at[] = {0, 2, 4};
+    double three[9], values[25],
+        merges[16] = {0, 2, 1 - .8, 2, 4, 5, 0, 3, 1, 6, INFINITY, 4, 3, 7, INFINITY, 5};
+    uint8_t status[25];
+    mdl_error_t err = {.rank = -1};
+    mdl_clusters_t c;
+    vision_similarity(three);
+    for (int i = 0; i < 25; i++) {
+        status[i] = MDL_SIMILARITY_CONSTANT;
+        values[i] = NAN;
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            values[5 * at[i] + at[j]] = three[3 * i + j];
+            status[5 * at[i] + at[j]] = MDL_SIMILARITY_DEFINED;
+        }
+    }
+    mdl_similarity_t similarity = {.n_model = 5,
+                                   .models = names,
+                                   .similarity = values,
+                                   .status = status,
+                                   .side = "vision",
+                                   .label = "pooled",
+                                   .n_sample = 64};
+    merges[6] = 1 - (three[2] + three[5]) / 2;
+    for (int t = 0; t < 2; t++) { /* at -1 all that is defined is one cluster, and nothing more */
+        static const int32_t labels[2][5] = {{0, 1, 0, 2, 3}, {0, 1, 0, 2, 0}};
+        assert_int_equal(mdl_group_clusters(&similarity, "average", t == 0 ? .7 : -1, &c, &err),
+                         MDL_OK);
+        for (int i = 0; i < 16; i++)
+            if (!(c.linkage[i] == merges[i] || fabs(c.linkage[i] - merges[i]) < 1e-15))
+                fail_msg("linkage[%d] is %g, not %g", i, c.linkage[i], merges[i]);
+        assert_int_equal(c.n_cluster, t == 0 ? 4 : 3);
+        assert_memory_equal(c.label, labels[t], sizeof labels[t]);
+        mdl_group_clusters_free(&c);
+    }
+    mdl_provenance_t from = provenance(MDL_SIMILARITY_SCHEMA);
+    mdl_similarity_t back;
+    assert_int_equal(mdl_similarity_write("undefined.h5", &from, &similarity, &err), MDL_OK);
+    assert_int_equal(mdl_similarity_read("undefined.h5", &back, &err), MDL_OK);
+    assert_memory_equal(back.status, status, sizeof status);
+    assert_true(isnan(back.similarity[1]) && back.similarity[2] == values[2]);
+    mdl_similarity_free(&back);
+    values[7] = .5; /* a number where the status says that there is none */
+    values[11] = .5;
+    assert_int_equal(mdl_similarity_write("undefined.h5", &from, &similarity, &err), MDL_OK);
+    assert_int_equal(mdl_similarity_read("undefined.h5", &back, &err), MDL_E_INPUT);
+    values[7] = values[11] = NAN;
+    status[2] = status[10] = MDL_SIMILARITY_ZERO; /* undefined for no model's reason */
+    values[2] = values[10] = NAN;
+    assert_int_equal(mdl_similarity_write("undefined.h5", &from, &similarity, &err), MDL_OK);
+    assert_int_equal(mdl_similarity_read("undefined.h5", &back, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "/status of a and c"));
+    for (int i = 0; i < 25; i++) {
+        values[i] = NAN;
+        status[i] = MDL_SIMILARITY_ZERO;
+    }
+    assert_int_equal(mdl_group_clusters(&similarity, "single", .7, &c, &err), MDL_OK);
+    assert_int_equal(c.n_cluster, 5);
     mdl_group_clusters_free(&c);
 }
 
@@ -192,6 +261,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clusters_are_numbered_by_first_model_and_ties_go_by_name),
+        cmocka_unit_test(undefined_models_are_clusters_of_their_own),
         cmocka_unit_test(candidates_are_each_encoders_cluster_times_its_language_clusters),
         cmocka_unit_test(language_sides_of_different_models_are_refused),
         cmocka_unit_test(similarity_files_come_back_and_unsound_ones_are_refused),
