@@ -5,9 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jpeglib.h>
 #include <png.h>
+
+/* The largest file that is read: twice what the largest image takes raw. */
+#define MAX_FILE_BYTE ((size_t)6 * MDL_IMAGE_MAX_PIXEL)
+
+/* A progressive JPEG may come in any number of scans, each of which costs a pass over all pixels;
+ * encoders write about ten. */
+enum { MAX_SCAN = 100 };
+
+/* The bytes of a file that are still to be decoded. */
+typedef struct {
+    const uint8_t *next;
+    size_t n_left;
+} input_t;
 
 /* What a decoder says when it gives up, and where it then jumps to. */
 typedef struct {
@@ -37,6 +51,16 @@ static void png_warns(png_structp png, png_const_charp text)
 {
     (void)png;
     (void)text;
+}
+
+static void png_takes(png_structp png, png_bytep bytes, size_t n)
+{
+    input_t *input = png_get_io_ptr(png);
+    if (n > input->n_left)
+        png_error(png, "the file ends too early");
+    memcpy(bytes, input->next, n);
+    input->next += n;
+    input->n_left -= n;
 }
 
 /* Any kind of pixels to 8-bit RGB. */
@@ -81,7 +105,7 @@ static int png_read_pixels(png_structp png, png_infop info, const char *path, md
     return MDL_OK;
 }
 
-static int read_png(FILE *file, const char *path, mdl_image_t *image, mdl_error_t *err)
+static int read_png(input_t input, const char *path, mdl_image_t *image, mdl_error_t *err)
 {
     complaint_t complaint = {.text = "out of memory"};
     png_infop info = NULL;
@@ -96,7 +120,7 @@ static int read_png(FILE *file, const char *path, mdl_image_t *image, mdl_error_
         return mdl_fail(err, MDL_E_MEMORY, "%s: no memory to read a PNG", path);
     }
     if (setjmp(complaint.leave) == 0) {
-        png_init_io(png, file);
+        png_set_read_fn(png, &input, png_takes);
         png_set_user_limits(png, MDL_IMAGE_MAX_SIDE, MDL_IMAGE_MAX_SIDE);
         rc = png_read_pixels(png, info, path, image, rows_place, err);
     } else {
@@ -119,6 +143,15 @@ static void jpeg_says(j_common_ptr jpeg, int level)
 {
     if (level < 0)
         jpeg_gives_up(jpeg);
+}
+
+static void jpeg_goes_on(j_common_ptr jpeg)
+{
+    complaint_t *complaint = (complaint_t *)jpeg->err;
+    if (((j_decompress_ptr)jpeg)->input_scan_number <= MAX_SCAN)
+        return;
+    snprintf(complaint->text, sizeof complaint->text, "more than %d scans", MAX_SCAN);
+    longjmp(complaint->leave, 1);
 }
 
 /* Between jpeg_create_decompress and its end; jumps when the file is bad. */
@@ -147,8 +180,9 @@ static int jpeg_read_pixels(struct jpeg_decompress_struct *jpeg, const char *pat
     return MDL_OK;
 }
 
-static int read_jpeg(FILE *file, const char *path, mdl_image_t *image, mdl_error_t *err)
+static int read_jpeg(input_t input, const char *path, mdl_image_t *image, mdl_error_t *err)
 {
+    struct jpeg_progress_mgr progress = {.progress_monitor = jpeg_goes_on};
     struct jpeg_decompress_struct jpeg = {0};
     complaint_t complaint = {.text = ""};
     int rc;
@@ -157,7 +191,8 @@ static int read_jpeg(FILE *file, const char *path, mdl_image_t *image, mdl_error
     complaint.jpeg.emit_message = jpeg_says;
     if (setjmp(complaint.leave) == 0) {
         jpeg_create_decompress(&jpeg);
-        jpeg_stdio_src(&jpeg, file);
+        jpeg.progress = &progress;
+        jpeg_mem_src(&jpeg, input.next, input.n_left);
         rc = jpeg_read_pixels(&jpeg, path, image, err);
     } else {
         rc = mdl_fail(err, MDL_E_INPUT, "%s: a bad JPEG: %s", path, complaint.text);
@@ -166,28 +201,59 @@ static int read_jpeg(FILE *file, const char *path, mdl_image_t *image, mdl_error
     return rc;
 }
 
-int mdl_image_read(const char *path, mdl_image_t *image, mdl_error_t *err)
+int mdl_image_decode(const uint8_t *bytes, size_t n_byte, const char *name, mdl_image_t *image,
+                     mdl_error_t *err)
 {
-    static const unsigned char png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    static const unsigned char jpeg[3] = {0xff, 0xd8, 0xff};
-    unsigned char begin[8] = {0};
+    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    static const uint8_t jpeg[3] = {0xff, 0xd8, 0xff};
+    const input_t input = {bytes, n_byte};
     int rc;
     memset(image, 0, sizeof *image);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return mdl_fail(err, MDL_E_MISSING, "cannot open %s: %s", path, strerror(errno));
-    size_t n_begin = fread(begin, 1, sizeof begin, file);
-    rewind(file);
-    if (n_begin == sizeof begin && memcmp(begin, png, sizeof png) == 0)
-        rc = read_png(file, path, image, err);
-    else if (n_begin == sizeof begin && memcmp(begin, jpeg, sizeof jpeg) == 0)
-        rc = read_jpeg(file, path, image, err);
+    if (n_byte >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
+        rc = read_png(input, name, image, err);
+    else if (n_byte >= sizeof png && memcmp(bytes, jpeg, sizeof jpeg) == 0)
+        rc = read_jpeg(input, name, image, err);
     else
-        rc = mdl_fail(err, MDL_E_INPUT, "%s is neither a PNG nor a JPEG file", path);
-    fclose(file);
+        rc = mdl_fail(err, MDL_E_INPUT, "%s is neither a PNG nor a JPEG file", name);
     if (rc != MDL_OK) {
         free(image->rgb);
         image->rgb = NULL;
     }
+    return rc;
+}
+
+static int read_file(const char *path, uint8_t **bytes, size_t *n_byte, mdl_error_t *err)
+{
+    struct stat info;
+    int rc = MDL_OK;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return mdl_fail(err, MDL_E_MISSING, "cannot open %s: %s", path, strerror(errno));
+    if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
+        rc = mdl_fail(err, MDL_E_INPUT, "%s is neither a PNG nor a JPEG, it is no file of bytes",
+                      path);
+    else if ((uint64_t)info.st_size > MAX_FILE_BYTE)
+        rc = mdl_fail(err, MDL_E_INPUT, "%s has %lld bytes, an image may have %zu", path,
+                      (long long)info.st_size, MAX_FILE_BYTE);
+    else
+        rc = mdl_alloc(bytes, (size_t)info.st_size + 1, 1, "an image file", err);
+    if (rc == MDL_OK) {
+        *n_byte = (size_t)info.st_size;
+        if (fread(*bytes, 1, *n_byte, file) != *n_byte)
+            rc = mdl_fail(err, MDL_E_IO, "%s cannot be read", path);
+    }
+    fclose(file);
+    return rc;
+}
+
+int mdl_image_read(const char *path, mdl_image_t *image, mdl_error_t *err)
+{
+    uint8_t *bytes = NULL;
+    size_t n_byte = 0;
+    memset(image, 0, sizeof *image);
+    int rc = read_file(path, &bytes, &n_byte, err);
+    if (rc == MDL_OK)
+        rc = mdl_image_decode(bytes, n_byte, path, image, err);
+    free(bytes);
     return rc;
 }

@@ -76,10 +76,22 @@ static int check_zoo(const mdl_study_t *study, const char *file, mdl_error_t *er
     if (study->zoo.n_language == 0)
         return mdl_fail(err, MDL_E_INPUT, "%s: zoo.language: no language model is named; %s", file,
                         advice);
-    if (study->zoo.sample_ids == NULL)
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s: zoo.sample_ids: is missing; name the text file with one id a line",
-                        file);
+    for (unsigned i = 0; i < study->zoo.n_vision; i++) {
+        const mdl_study_vision_t *ve = &study->zoo.vision[i];
+        if ((ve->activations == NULL) == (ve->checkpoint == NULL))
+            return mdl_fail(err, MDL_E_INPUT, "%s: zoo.vision: %s has %s; give it one of the two",
+                            file, ve->name,
+                            ve->checkpoint != NULL ? "both activations and a checkpoint"
+                                                   : "no activations and no checkpoint");
+        if (ve->activations != NULL && study->zoo.sample_ids == NULL)
+            return mdl_fail(err, MDL_E_INPUT,
+                            "%s: zoo.sample_ids: is missing; name the text file with one id a line",
+                            file);
+        if (ve->checkpoint != NULL && study->zoo.images == NULL)
+            return mdl_fail(err, MDL_E_INPUT,
+                            "%s: zoo.images: is missing; %s has a checkpoint to be run on them",
+                            file, ve->name);
+    }
     return MDL_OK;
 }
 
@@ -128,10 +140,16 @@ static int check_file(const char *file, const char *key, const char *model, cons
 static int check_files(const mdl_study_t *study, const char *file, mdl_error_t *err)
 {
     int rc;
-    MDL_TRY(check_file(file, "zoo.sample_ids", "", study->zoo.sample_ids, err));
+    if (study->zoo.sample_ids != NULL)
+        MDL_TRY(check_file(file, "zoo.sample_ids", "", study->zoo.sample_ids, err));
+    if (study->zoo.images != NULL)
+        MDL_TRY(check_file(file, "zoo.images", "", study->zoo.images, err));
     for (unsigned i = 0; i < study->zoo.n_vision; i++) {
         const mdl_study_vision_t *ve = &study->zoo.vision[i];
-        MDL_TRY(check_file(file, "activations", ve->name, ve->activations, err));
+        if (ve->activations != NULL)
+            MDL_TRY(check_file(file, "activations", ve->name, ve->activations, err));
+        else
+            MDL_TRY(check_file(file, "checkpoint", ve->name, ve->checkpoint, err));
     }
     for (unsigned i = 0; i < study->zoo.n_language; i++) {
         const mdl_study_language_t *lm = &study->zoo.language[i];

@@ -12,7 +12,10 @@ typedef enum { MDL_TRAINER_NATIVE, MDL_TRAINER_COMMAND, MDL_TRAINER_REPLAY } mdl
 
 typedef struct {
     char *name;
-    char *activations; /* .npy, .safetensors[#TENSOR] or .h5[#DATASET] to import; path */
+    char *activations; /* .npy, .safetensors[#TENSOR] or .h5[#DATASET] to import; path, or NULL */
+    char *checkpoint;  /* folder of the encoder, to be run on zoo.images; path, or NULL */
+    int64_t layer;     /* with checkpoint: block whose output is taken; 0: the family's */
+    char *pooling;     /* with checkpoint: mean | cls | patches; NULL = mean */
 } mdl_study_vision_t;
 
 typedef struct {
@@ -32,6 +35,7 @@ typedef struct {
         mdl_study_language_t *language;
         unsigned n_language;
         char *sample_ids; /* text file, one id a line, in the row order of the activations */
+        char *images;     /* folder or HDF5 file, for encoders with a checkpoint */
     } zoo;
 
     struct {

@@ -17,9 +17,16 @@ const mdl_study_key_t mdl_study_keys[] = {
      .required = 1, .help = "the vision encoders, a list"},
     {"zoo.vision[].name", MDL_KEY_NAME, VISION_AT(name), .required = 1,
      .help = "name of the encoder: letters, digits, `.`, `_`, `-`"},
-    {"zoo.vision[].activations", MDL_KEY_PATH, VISION_AT(activations), .required = 1,
-     .unit = "path",
-     .help = "its features, one row an image: .npy, .safetensors#TENSOR or .h5#DATASET"},
+    {"zoo.vision[].activations", MDL_KEY_PATH, VISION_AT(activations), .unit = "path",
+     .help = "its features, one row an image: .npy, .safetensors#TENSOR or .h5#DATASET; this or a "
+             "checkpoint"},
+    {"zoo.vision[].checkpoint", MDL_KEY_PATH, VISION_AT(checkpoint), .unit = "path",
+     .help = "folder with config.json and model.safetensors; the encoder is run on zoo.images"},
+    {"zoo.vision[].layer", MDL_KEY_INT, VISION_AT(layer), .values = "[-1000,1000]",
+     .help = "with a checkpoint: block whose output is taken, from 1, or from -1 backwards; "
+             "default: the last but one, of ConvNeXt the last"},
+    {"zoo.vision[].pooling", MDL_KEY_CHOICE, VISION_AT(pooling), .values = "mean|cls|patches",
+     .help = "with a checkpoint: mean over the patches (the default), class token, or every patch"},
     {"zoo.language", MDL_KEY_MODELS, AT(zoo.language),
      .count_offset = offsetof(mdl_study_t, zoo.n_language),
      .item_size = sizeof(mdl_study_language_t), .required = 1,
@@ -30,8 +37,11 @@ const mdl_study_key_t mdl_study_keys[] = {
      .help = "folder with config.json and model.safetensors"},
     {"zoo.language[].corpus", MDL_KEY_PATH, LM_AT(corpus), .required = 1, .unit = "path",
      .help = "alignment and target samples, tokenised for this model (HDF5)"},
-    {"zoo.sample_ids", MDL_KEY_PATH, AT(zoo.sample_ids), .required = 1, .unit = "path",
-     .help = "text file with one id a line, in the row order of the activations"},
+    {"zoo.sample_ids", MDL_KEY_PATH, AT(zoo.sample_ids), .unit = "path",
+     .help = "text file with one id a line, in the row order of the activations, where there are "
+             "any"},
+    {"zoo.images", MDL_KEY_PATH, AT(zoo.images), .unit = "path",
+     .help = "images for encoders with a checkpoint: folder of PNG and JPEG files, or HDF5 file"},
 
     {"similarity.estimator", MDL_KEY_CHOICE, AT(similarity.estimator), .initial = "minibatch",
      .values = "biased|unbiased|minibatch", .help = "how CKA is estimated"},

@@ -147,7 +147,7 @@ static int check_item(const reader_t *reader, const yaml_node_t *node, const cha
     for (int i = 0; i < mdl_n_study_key; i++) {
         const mdl_study_key_t *key = &mdl_study_keys[i];
         char *value;
-        if (strncmp(key->path, section, length) != 0 || key->path[length] != '.')
+        if (!key->required || strncmp(key->path, section, length) != 0 || key->path[length] != '.')
             continue;
         memcpy(&value, item + key->offset, sizeof value);
         if (value == NULL)

@@ -70,18 +70,6 @@ done:
     return rc;
 }
 
-/* The last part of a folder's path, without slashes behind it; freed by the caller. */
-static char *folder_name(const char *path)
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    return mdl_text("%.*s", (int)(end - start), path + start);
-}
-
 static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *options,
                            mdl_error_t *err)
 {
@@ -89,8 +77,8 @@ static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *opti
     char *name = NULL;
     int rc;
     MDL_TRY(check_options(stage, options, err));
-    name =
-        options->model != NULL ? mdl_text("%s", options->model) : folder_name(options->checkpoint);
+    name = options->model != NULL ? mdl_text("%s", options->model)
+                                  : mdl_text_base_name(options->checkpoint);
     if (name == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a name"));
     mdl_extract_language_t language = {

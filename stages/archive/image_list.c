@@ -1,6 +1,5 @@
 #include "archive/image_list.h"
 
-#include "core/text.h"
 #include "mpi/agree.h"
 
 #include <dirent.h>
@@ -10,7 +9,7 @@
 #include <strings.h>
 
 /* Bytes of all names in a folder that one message carries. */
-enum { MAX_TEXT = 1 << 30 };
+enum { MAX_TEXT = 1 << 28 };
 
 static int is_image(const char *name)
 {
@@ -108,22 +107,4 @@ void mdl_image_list_free(mdl_image_list_t *list)
     free(list->name);
     free(list->id);
     free(list->text);
-}
-
-int mdl_image_list_digest(const mdl_image_list_t *list, const char *folder, mdl_digest_t *digest,
-                          mdl_error_t *err)
-{
-    int rc = MDL_OK;
-    for (int64_t i = 0; i < list->n && rc == MDL_OK; i++) {
-        char part[MDL_DIGEST_SIZE];
-        char *path = mdl_text("%s/%s", folder, list->name[i]);
-        rc = path != NULL ? mdl_digest_of_file(path, part, err)
-                          : mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
-        free(path);
-        if (rc == MDL_OK) {
-            mdl_digest_add_text(digest, list->name[i]);
-            mdl_digest_add_text(digest, part);
-        }
-    }
-    return rc;
 }

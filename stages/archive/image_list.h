@@ -2,9 +2,10 @@
 #ifndef MDL_ARCHIVE_IMAGE_LIST_H
 #define MDL_ARCHIVE_IMAGE_LIST_H
 
-#include "io/digest.h"
+#include "core/error.h"
 
 #include <mpi.h>
+#include <stdint.h>
 
 typedef struct {
     int64_t n;
@@ -20,9 +21,5 @@ int mdl_image_list_read(MPI_Comm comm, const char *folder, mdl_image_list_t *lis
                         mdl_error_t *err);
 
 void mdl_image_list_free(mdl_image_list_t *list);
-
-/* Adds every file's name and bytes to digest. Not collective. */
-int mdl_image_list_digest(const mdl_image_list_t *list, const char *folder, mdl_digest_t *digest,
-                          mdl_error_t *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* mordal-archive import: which arrays, from the command line or from a study. */
 #include "archive/archive.h"
+#include "archive/extract_vision.h"
 #include "archive/import.h"
 #include "core/text.h"
 
@@ -81,17 +82,26 @@ static int check_words(mdl_stage_t *stage, const mdl_archive_options_t *options,
     return MDL_OK;
 }
 
-static int import_study(mdl_stage_t *stage, mdl_error_t *err)
+static int import_vision(mdl_stage_t *stage, const mdl_study_t *study,
+                         const mdl_study_vision_t *vision, mdl_image_source_t *images,
+                         mdl_archive_tally_t *tally, mdl_error_t *err)
 {
-    mdl_archive_tally_t tally = {0};
-    mdl_study_t *study = NULL;
-    char *out = NULL;
-    int rc = mdl_stage_open_study(stage, &study);
-    for (unsigned i = 0; rc == MDL_OK && i < study->zoo.n_vision; i++) {
-        const mdl_study_vision_t *vision = &study->zoo.vision[i];
-        out = mdl_study_path(study, "archive/vision/%s.h5", vision->name);
-        if (out == NULL)
-            MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a path"));
+    char *out = mdl_study_path(study, "archive/vision/%s.h5", vision->name);
+    int rc;
+    if (out == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    if (vision->checkpoint != NULL) {
+        if (images->path == NULL)
+            MDL_TRY(mdl_image_source_open(stage->comm, study->zoo.images, images, err));
+        const mdl_extract_vision_t extract = {.model = vision->name,
+                                              .checkpoint = vision->checkpoint,
+                                              .images = images,
+                                              .layer = vision->layer,
+                                              .pooling = vision->pooling != NULL ? vision->pooling
+                                                                                 : "mean",
+                                              .out = out};
+        rc = mdl_extract_features(stage, &extract, tally, err);
+    } else {
         const mdl_import_t import = {.model = vision->name,
                                      .spec = vision->activations,
                                      .side = "vision",
@@ -99,14 +109,24 @@ static int import_study(mdl_stage_t *stage, mdl_error_t *err)
                                      .label = "vision features",
                                      .encoding = "keep",
                                      .out = out};
-        rc = mdl_import_array(stage, &import, &tally, err);
-        free(out);
-        out = NULL;
+        rc = mdl_import_array(stage, &import, tally, err);
     }
-    if (rc == MDL_OK && !stage->dry_run)
-        mdl_archive_log_tally(&tally, "archive/vision");
 done:
     free(out);
+    return rc;
+}
+
+static int import_study(mdl_stage_t *stage, mdl_error_t *err)
+{
+    mdl_archive_tally_t tally = {0};
+    mdl_study_t *study = NULL;
+    mdl_image_source_t images = {0};
+    int rc = mdl_stage_open_study(stage, &study);
+    for (unsigned i = 0; rc == MDL_OK && i < study->zoo.n_vision; i++)
+        rc = import_vision(stage, study, &study->zoo.vision[i], &images, &tally, err);
+    if (rc == MDL_OK && !stage->dry_run)
+        mdl_archive_log_tally(&tally, "archive/vision");
+    mdl_image_source_free(&images);
     mdl_study_free(study);
     return rc;
 }
@@ -133,7 +153,8 @@ const mdl_archive_command_t mdl_archive_import = {
                 .summary =
                     "Archives the activations of model NAME from FILE: .npy, .safetensors with\n"
                     "its tensor after #, .h5 with its dataset after #. Rows are samples. With\n"
-                    "--study, every vision encoder of the study that is not archived yet.",
+                    "--study, every vision encoder of the study that is not archived yet; those\n"
+                    "with a checkpoint are run on the study's images, as extract-vision does.",
                 .options = table,
                 .n_option = sizeof table / sizeof table[0]},
     .run = run};

@@ -21,6 +21,17 @@ char *mdl_text(const char *format, ...)
     return text;
 }
 
+char *mdl_text_base_name(const char *path)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    return mdl_text("%.*s", (int)(end - start), path + start);
+}
+
 char **mdl_text_block(const char *const *texts, int64_t n)
 {
     size_t n_byte = (size_t)n * sizeof(char *) + 1;

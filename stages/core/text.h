@@ -9,6 +9,10 @@
 /* Formats into a new string, freed by the caller; NULL only when memory is out. */
 char *mdl_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The last part of path, without slashes behind it, as a new string, freed by the caller; NULL only
+ * when memory is out. */
+char *mdl_text_base_name(const char *path);
+
 /* Copies n texts into one block: an array of n pointers followed by the characters, freed by one
  * free; NULL only when memory is out. */
 char **mdl_text_block(const char *const *texts, int64_t n);

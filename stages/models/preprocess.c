@@ -130,6 +130,12 @@ int mdl_preprocess_size(const mdl_preprocessor_t *preprocessor, int64_t *height,
     return MDL_OK;
 }
 
+/* What a crop leaves out at the top or left: 3 / 2 is 1, or rounded to even 2. */
+static int64_t half(int64_t difference, int rounds)
+{
+    return difference / 2 + (rounds && difference % 4 == 3);
+}
+
 int mdl_preprocess(const mdl_preprocessor_t *preprocessor, const mdl_image_t *image, float *pixel,
                    mdl_error_t *err)
 {
@@ -147,7 +153,8 @@ int mdl_preprocess(const mdl_preprocessor_t *preprocessor, const mdl_image_t *im
         MDL_TRY(mdl_fail(err, MDL_E_INPUT, "an image of %lld x %lld pixels is too long to resize",
                          (long long)image->width, (long long)image->height));
     MDL_TRY(resize(image, to_height, to_width, preprocessor->bicubic, &resized, err));
-    int64_t top = (to_height - height) / 2, left = (to_width - width) / 2;
+    int64_t top = half(to_height - height, preprocessor->crop_rounds);
+    int64_t left = half(to_width - width, preprocessor->crop_rounds);
     for (int64_t c = 0; c < 3; c++) {
         double mean = preprocessor->mean[c], deviation = preprocessor->deviation[c];
         for (int64_t y = 0; y < height; y++) {

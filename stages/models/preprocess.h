@@ -1,4 +1,5 @@
-/* From an image to the normalised pixels of an encoder, as transformers' Pillow backend does it. */
+/* From an image to the normalised pixels of an encoder, as transformers' Pillow backend or
+ * timm on Pillow does it. */
 #ifndef MDL_MODELS_PREPROCESS_H
 #define MDL_MODELS_PREPROCESS_H
 

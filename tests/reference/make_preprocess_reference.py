@@ -5,19 +5,24 @@ usage: make_preprocess_reference.py FOLDER
 
 FOLDER is preprocess. Writes FOLDER/images/, NAME.json (a preprocessor_config.json) with NAME.npy
 (the pixel_values of all images in the order of their names) for each processor, and features.npy:
-the mean over the patches of CLIP's last hidden state but one, for parity/encoders/clip. Needs
-torch, transformers and Pillow; made with torch 2.15, transformers 5.23 and Pillow 12.
+the mean over the patches of CLIP's last hidden state but one, for parity/encoders/clip. The NAMEs
+that begin with timm are a config.json with timm's keys, and what its eval transform makes. Needs
+torch, torchvision, transformers, timm and Pillow; made with torch 2.15, transformers 5.23, timm
+1.0.31 and Pillow 13.
 """
 import json
 import pathlib
 import sys
 
 import numpy as np
+import timm.data
 import torch
 from PIL import Image
 from transformers import CLIPVisionModel
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 PROCESSORS = {
@@ -25,10 +30,24 @@ PROCESSORS = {
     "siglip": SiglipImageProcessorPil(size={"height": 28, "width": 28}),
     "convnext": ConvNextImageProcessorPil(size={"shortest_edge": 32}),
     "convnext-large": ConvNextImageProcessorPil(size={"shortest_edge": 384}),
+    "dinov2": BitImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28},
+                                   image_mean=[0.485, 0.456, 0.406],
+                                   image_std=[0.229, 0.224, 0.225]),
+    "internvl": GotOcr2ImageProcessorPil(size={"height": 28, "width": 28},
+                                         image_mean=[0.485, 0.456, 0.406],
+                                         image_std=[0.229, 0.224, 0.225]),
     "bilinear": CLIPImageProcessorPil(size={"shortest_edge": 33}, resample=2,
                                       crop_size={"height": 28, "width": 21},
                                       image_mean=[0.485, 0.456, 0.406],
                                       image_std=[0.229, 0.224, 0.225]),
+}
+# A crop of 28 of 31 leaves an odd number of pixels out; squashed ones lose their shape.
+CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+TIMM = {
+    "timm-center": {"interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "center"},
+    "timm-squash": {"interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "squash"},
+    "timm-squash-crop": {"interpolation": "bilinear", "crop_pct": 0.875, "crop_mode": "squash"},
+    "timm-bilinear": {"interpolation": "bilinear", "crop_pct": 0.875},
 }
 
 
@@ -77,6 +96,12 @@ def main():
             with torch.no_grad():
                 states = model(torch.tensor(pixels), output_hidden_states=True).hidden_states
             np.save(folder / "features.npy", states[-2][:, 1:].mean(1).numpy())
+    for name, keys in TIMM.items():
+        keys = {"input_size": [3, 28, 28], "mean": CLIP_MEAN, "std": CLIP_STD, **keys}
+        config = {"architecture": "eva02_base_patch16_clip_224", "pretrained_cfg": keys}
+        transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=keys))
+        np.save(folder / f"{name}.npy", np.stack([transform(image).numpy() for image in images]))
+        (folder / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,11 @@ static void as_the_reference(void **state)
     static const struct {
         const char *name;
         int64_t height, width;
-    } cases[] = {{"clip", 28, 28}, {"siglip", 28, 28}, {"convnext", 32, 32}, {"bilinear", 28, 21}};
+    } cases[] = {{"clip", 28, 28},          {"siglip", 28, 28},
+                 {"convnext", 32, 32},      {"dinov2", 28, 28},
+                 {"internvl", 28, 28},      {"bilinear", 28, 21},
+                 {"timm-center", 28, 28},   {"timm-squash", 28, 28},
+                 {"timm-bilinear", 28, 28}, {"timm-squash-crop", 28, 28}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         int64_t height, width, n = 3 * cases[c].height * cases[c].width;
         float *expected = read_npy(cases[c].name, (size_t)(N_IMAGE * n));
@@ -181,6 +185,15 @@ static void bad_preprocessors(void **state)
          "crop_pct"},
         {"{\"size\": 8, " GOOD "}", "doesn't crop"},
         {"{\"size\": 8, \"crop_size\": 9, " GOOD "}", "crops more than it leaves"},
+        {"{\"pretrained_cfg\": 3}", "input_size"},
+        {"{\"pretrained_cfg\": {\"input_size\": [1, 8, 8]}}", "input_size"},
+        {"{\"pretrained_cfg\": {\"input_size\": [3, 8, 9]}}", "square"},
+        {"{\"pretrained_cfg\": {\"input_size\": [3, 8, 8], \"crop_mode\": \"border\"}}",
+         "'border'"},
+        {"{\"pretrained_cfg\": {\"input_size\": [3, 8, 8], \"crop_pct\": 2}}", "crop_pct"},
+        {"{\"pretrained_cfg\": {\"input_size\": [3, 8, 8], \"interpolation\": \"random\"}}",
+         "'random'"},
+        {"{\"pretrained_cfg\": {\"input_size\": [3, 8, 8]}}", "mean must be three"},
     };
     char path[] = "/tmp/mordal-preprocessor-XXXXXX";
     int descriptor = mkstemp(path);
