@@ -1,7 +1,7 @@
 #include "cka/backend.h"
 
 #include "core/log.h"
-#include "kernels/batch_device.h"
+#include "kernels/device.h"
 #include "mpi/agree.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ int mdl_cka_choose_backend(MPI_Comm comm, const char *backend, mdl_cka_settings_
                            mdl_error_t *err)
 {
     const char *why = NULL;
-    int n_device = strcmp(backend, "cpu") != 0 ? mdl_batch_device_count(&why) : 0, n_rank;
+    int n_device = strcmp(backend, "cpu") != 0 ? mdl_device_count(&why) : 0, n_rank;
     int rank = rank_on_node(comm, &n_rank), rc = MDL_OK;
     const char *against = objection(settings, n_device, why);
     int usable = strcmp(backend, "cpu") != 0 && against == NULL;

@@ -1,6 +1,6 @@
 /* HSIC_1 of all pairs of models over a batch of rows, on a CUDA device: what cka/batch.h does on
  * the CPU. Rows are copied by one stream while another computes on those before. Built without
- * MORDAL_ENABLE_CUDA there are no devices. Not collective, all of it. */
+ * MORDAL_ENABLE_CUDA nothing can be opened. Not collective, all of it. */
 #ifndef MDL_KERNELS_BATCH_DEVICE_H
 #define MDL_KERNELS_BATCH_DEVICE_H
 
@@ -11,18 +11,18 @@
 typedef struct mdl_batch_device mdl_batch_device_t;
 
 typedef struct {
-    int device; /* from 0, below mdl_batch_device_count */
+    int device; /* from 0, below mdl_device_count */
     int n_model;
     int64_t max_row, max_feat; /* of a batch and of all models */
     int is_double;             /* rows and products are float64, else float32 */
     int bfloat16; /* centred float32 rows are rounded to bfloat16, and summed in float32 */
 } mdl_batch_device_plan_t;
 
-/* Number of usable devices; when it is 0, *why says it in a sentence. */
-int mdl_batch_device_count(const char **why);
+/* Memory that it takes on the device, in bytes, beside CUDA's own. */
+double mdl_batch_device_bytes(const mdl_batch_device_plan_t *plan);
 
 /* Memory and streams on a device. *batch is NULL when it fails. Returns MDL_E_MEMORY,
- * MDL_E_INTERNAL naming CUDA's error. */
+ * MDL_E_USAGE for batches that are too large for cuBLAS, MDL_E_INTERNAL naming CUDA's error. */
 int mdl_batch_device_open(const mdl_batch_device_plan_t *plan, mdl_batch_device_t **batch,
                           mdl_error_t *err);
 void mdl_batch_device_close(mdl_batch_device_t *batch);

@@ -5,57 +5,18 @@ extern "C" {
 #include "kernels/batch_device_kernels.cuh"
 
 #include <climits>
-#include <cstdlib>
 #include <cstring>
-#include <cublas_v2.h>
-#include <cuda_runtime.h>
+#include <new>
 
 using mdl::model_out;
-using mdl::THREADS;
-
-namespace
-{
-
-/* Reals whose products are summed in their own type, as on the CPU; the chunks' sums are double. */
-constexpr int64_t CHUNK = 2048;
-
-int failed(cudaError_t status, const char *what, mdl_error_t *err)
-{
-    int code = status == cudaErrorMemoryAllocation ? MDL_E_MEMORY : MDL_E_INTERNAL;
-    return mdl_fail(err, code, "CUDA: %s: %s", what, cudaGetErrorString(status));
-}
-
-#define MDL_CUDA(call)                                                                             \
-    do {                                                                                           \
-        cudaError_t status_ = (call);                                                              \
-        if (status_ != cudaSuccess)                                                                \
-            return failed(status_, #call, err);                                                    \
-    } while (0)
-
-#define MDL_CUBLAS(call)                                                                           \
-    do {                                                                                           \
-        cublasStatus_t status_ = (call);                                                           \
-        if (status_ != CUBLAS_STATUS_SUCCESS)                                                      \
-            return mdl_fail(err, MDL_E_INTERNAL, "cuBLAS: %s: %s", #call,                          \
-                            cublasGetStatusString(status_));                                       \
-    } while (0)
-
-/* Rows on their way: pinned on the host, then on the device. */
-struct slot {
-    void *host, *device;
-    cudaEvent_t copied, used;
-};
-
-} // namespace
 
 struct mdl_batch_device {
     mdl_batch_device_plan_t plan;
-    size_t size;    /* bytes of a real */
-    int64_t stride; /* reals between the packed Gram matrices, a multiple of CHUNK */
-    cudaStream_t copy, compute;
-    cublasHandle_t blas;
-    slot slots[2];
-    int next; /* slot */
+    mdl::reals type;
+    mdl::device device;
+    mdl::upload upload;
+    int64_t stride;   /* reals between the packed Gram matrices, whole chunks */
+    int64_t *n_value; /* [n_model] of the rows that were taken */
     void *centred, *gram, *packed, *products;
     double *mean, *sums, *squares;
     model_out *out; /* [n_model] on the device */
@@ -67,238 +28,167 @@ struct mdl_batch_device {
 namespace
 {
 
-int64_t n_pair(const mdl_batch_device_t *b)
+int64_t n_pair(const mdl_batch_device_plan_t &plan)
 {
-    return (int64_t)b->plan.n_model * (b->plan.n_model + 1) / 2;
+    return (int64_t)plan.n_model * (plan.n_model + 1) / 2;
 }
 
-int allocate(mdl_batch_device_t *b, mdl_error_t *err)
+int64_t n_packed(int64_t n_row)
 {
-    size_t rows = (size_t)b->plan.max_row, reals = rows * (size_t)b->plan.max_feat;
-    size_t n_model = (size_t)b->plan.n_model, chunks = (size_t)(b->stride / CHUNK);
-    size_t pairs = (size_t)n_pair(b);
-    for (slot &s : b->slots) {
-        MDL_CUDA(cudaMallocHost(&s.host, reals * b->size));
-        MDL_CUDA(cudaMalloc(&s.device, reals * b->size));
-        MDL_CUDA(cudaEventCreateWithFlags(&s.copied, cudaEventDisableTiming));
-        MDL_CUDA(cudaEventCreateWithFlags(&s.used, cudaEventDisableTiming));
-    }
-    MDL_CUDA(cudaMalloc(&b->centred, reals * b->size));
-    MDL_CUDA(cudaMalloc(&b->gram, rows * rows * b->size));
-    MDL_CUDA(cudaMalloc(&b->packed, n_model * (size_t)b->stride * b->size));
-    MDL_CUDA(cudaMalloc(&b->products, chunks * n_model * n_model * b->size));
-    MDL_CUDA(cudaMalloc(&b->mean, (size_t)b->plan.max_feat * sizeof(double)));
-    MDL_CUDA(cudaMalloc(&b->sums, (rows + 1) * sizeof(double)));
-    MDL_CUDA(cudaMalloc(&b->squares, rows * sizeof(double)));
-    MDL_CUDA(cudaMalloc(&b->out, n_model * sizeof *b->out));
-    MDL_CUDA(cudaMalloc(&b->hsic, pairs * sizeof(double)));
-    MDL_CUDA(cudaMallocHost(&b->host_out, n_model * sizeof *b->host_out));
-    MDL_CUDA(cudaMallocHost(&b->host_hsic, pairs * sizeof(double)));
-    return MDL_OK;
+    return mdl::whole_chunks(n_row * (n_row - 1) / 2);
 }
 
-int open_streams(mdl_batch_device_t *b, mdl_error_t *err)
+int allocate_all(mdl_batch_device_t *b, mdl_error_t *err)
 {
-    MDL_CUDA(cudaSetDevice(b->plan.device));
-    MDL_CUDA(cudaStreamCreateWithFlags(&b->copy, cudaStreamNonBlocking));
-    MDL_CUDA(cudaStreamCreateWithFlags(&b->compute, cudaStreamNonBlocking));
-    MDL_CUBLAS(cublasCreate(&b->blas));
-    MDL_CUBLAS(cublasSetStream(b->blas, b->compute));
-    /* Neither TF32 nor reduced sums, whatever the environment asks of cuBLAS. */
-    MDL_CUBLAS(cublasSetMathMode(b->blas, b->plan.bfloat16
-                                              ? CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION
-                                              : CUBLAS_PEDANTIC_MATH));
-    return MDL_OK;
-}
-
-int n_block(int64_t n)
-{
-    int64_t blocks = (n + THREADS - 1) / THREADS;
-    return (int)(blocks < 1024 ? blocks : 1024);
-}
-
-/* gram = centred centred'. cuBLAS is column-major: the rows are its columns. */
-int multiply(mdl_batch_device_t *b, int64_t n, int64_t n_feat, mdl_error_t *err)
-{
-    const float one = 1, zero = 0;
-    const double double_one = 1, double_zero = 0;
-    cudaDataType_t real = b->plan.is_double ? CUDA_R_64F : CUDA_R_32F;
-    cudaDataType_t input = b->plan.bfloat16 ? CUDA_R_16BF : real;
-    const void *alpha = b->plan.is_double ? (const void *)&double_one : &one;
-    const void *beta = b->plan.is_double ? (const void *)&double_zero : &zero;
-    cublasComputeType_t type = b->plan.is_double  ? CUBLAS_COMPUTE_64F
-                               : b->plan.bfloat16 ? CUBLAS_COMPUTE_32F
-                                                  : CUBLAS_COMPUTE_32F_PEDANTIC;
-    MDL_CUBLAS(cublasGemmEx(b->blas, CUBLAS_OP_T, CUBLAS_OP_N, (int)n, (int)n, (int)n_feat, alpha,
-                            b->centred, input, (int)n_feat, b->centred, input, (int)n_feat, beta,
-                            b->gram, real, (int)n, type, CUBLAS_GEMM_DEFAULT));
-    return MDL_OK;
+    const mdl_batch_device_plan_t &plan = b->plan;
+    mdl::device &d = b->device;
+    size_t rows = (size_t)plan.max_row, reals = rows * (size_t)plan.max_feat;
+    size_t n_model = (size_t)plan.n_model, chunks = (size_t)(b->stride / mdl::CHUNK);
+    size_t pairs = (size_t)n_pair(plan), size = b->type.size, real = sizeof(double);
+    MDL_DO(mdl::open_upload(d, b->upload, reals, size, err));
+    MDL_DO(allocate(d, &b->centred, reals, b->type.input_size, "centred rows", err));
+    MDL_DO(allocate(d, &b->gram, rows * rows, size, "a Gram matrix", err));
+    MDL_DO(allocate(d, &b->packed, n_model * (size_t)b->stride, size, "Gram matrices", err));
+    MDL_DO(allocate(d, &b->products, chunks * n_model * n_model, size, "products", err));
+    MDL_DO(allocate(d, &b->mean, (size_t)plan.max_feat, real, "means", err));
+    MDL_DO(allocate(d, &b->sums, rows + 1, real, "row sums", err));
+    MDL_DO(allocate(d, &b->squares, rows, real, "row sums", err));
+    MDL_DO(allocate(d, &b->out, n_model, sizeof *b->out, "sums", err));
+    MDL_DO(allocate(d, &b->hsic, pairs, real, "sums", err));
+    MDL_DO(allocate_pinned(d, &b->host_out, n_model, sizeof *b->host_out, err));
+    MDL_DO(allocate_pinned(d, &b->host_hsic, pairs, real, err));
+    return allocate_pinned(d, &b->n_value, n_model, sizeof *b->n_value, err);
 }
 
 template <typename T, typename C>
-int compute(mdl_batch_device_t *b, int model, int64_t n, int64_t n_feat, slot &s, double gamma,
-            int gamma_exponent, double rounding, mdl_error_t *err)
+int compute(mdl_batch_device_t *b, int model, int64_t n, int64_t n_feat, const void *rows,
+            double gamma, int gamma_exponent, mdl_error_t *err)
 {
-    const T *x = static_cast<const T *>(s.device);
+    const T *x = static_cast<const T *>(rows);
     T *gram = static_cast<T *>(b->gram);
+    T *packed = static_cast<T *>(b->packed) + model * b->stride;
+    C *centred = static_cast<C *>(b->centred);
     model_out *out = b->out + model;
+    const mdl::device &d = b->device;
     int limit = (b->plan.is_double ? 1024 : 128) - 2;
-    mdl::column_means<<<(unsigned)((n_feat + THREADS - 1) / THREADS), THREADS, 0, b->compute>>>(
-        x, n, n_feat, b->mean, out);
-    mdl::largest_centred<<<n_block(n * n_feat), THREADS, 0, b->compute>>>(x, n, n_feat, b->mean,
-                                                                          out);
-    mdl::find_exponent<<<1, 1, 0, b->compute>>>(out, limit);
-    mdl::centre<<<n_block(n * n_feat), THREADS, 0, b->compute>>>(x, n, n_feat, b->mean, out,
-                                                                 static_cast<C *>(b->centred));
-    MDL_CUDA(cudaGetLastError());
-    MDL_CUDA(cudaEventRecord(s.used, b->compute));
-    int rc = multiply(b, n, n_feat, err);
-    if (rc != MDL_OK)
-        return rc;
+    int64_t blocks = mdl::n_block(n * n_feat), columns = (n_feat + mdl::THREADS - 1) / mdl::THREADS;
+    MDL_CUDA(cudaMemsetAsync(out, 0, sizeof *out, d.compute));
+    MDL_DO(launch(d, err, columns, mdl::column_means<T>, x, n, n_feat, b->mean, out));
+    MDL_DO(launch(d, err, blocks, mdl::largest_centred<T>, x, n, n_feat, b->mean, out));
+    MDL_DO(launch(d, err, 1, mdl::find_exponent, out, limit));
+    MDL_DO(launch(d, err, blocks, mdl::centre<T, C>, x, n, n_feat, b->mean, out, centred));
+    MDL_DO(mdl::upload_used(d, b->upload, err));
+    MDL_DO(mdl::multiply(
+        d, b->type, {false, centred, centred, n, n, n_feat, n_feat, n_feat, false, gram}, err));
     if (gamma > 0)
-        mdl::to_rbf<<<(unsigned)n, THREADS, 0, b->compute>>>(gram, n, gamma, gamma_exponent,
-                                                             rounding, out);
-    mdl::row_sums<<<(unsigned)n, THREADS, 0, b->compute>>>(gram, n, b->sums, b->squares);
-    mdl::finish_sums<<<1, THREADS, 0, b->compute>>>(b->sums, b->squares, n, out);
-    mdl::pack<<<(unsigned)n + 1, THREADS, 0, b->compute>>>(
-        gram, n, b->sums, static_cast<T *>(b->packed) + model * b->stride, b->stride);
-    MDL_CUDA(cudaGetLastError());
-    return MDL_OK;
+        MDL_DO(launch(d, err, n, mdl::to_rbf<T>, gram, n, gamma, gamma_exponent, out));
+    MDL_DO(launch(d, err, n, mdl::row_sums<T>, gram, n, b->sums, b->squares));
+    MDL_DO(launch(d, err, 1, mdl::finish_sums, b->sums, b->squares, n, out));
+    return launch(d, err, n + 1, mdl::pack<T>, gram, n, b->sums, packed, n_packed(n));
 }
 
-/* Products of all pairs, chunk by chunk: each is packed packed' over CHUNK reals. */
-int multiply_pairs(mdl_batch_device_t *b, mdl_error_t *err)
+template <typename T> int multiply_pairs(mdl_batch_device_t *b, int64_t n_row, mdl_error_t *err)
 {
-    const float one = 1, zero = 0;
-    const double double_one = 1, double_zero = 0;
-    int m = b->plan.n_model, is_double = b->plan.is_double;
-    cudaDataType_t real = is_double ? CUDA_R_64F : CUDA_R_32F;
-    MDL_CUBLAS(cublasGemmStridedBatchedEx(
-        b->blas, CUBLAS_OP_T, CUBLAS_OP_N, m, m, (int)CHUNK,
-        is_double ? (const void *)&double_one : &one, b->packed, real, (int)b->stride, CHUNK,
-        b->packed, real, (int)b->stride, CHUNK, is_double ? (const void *)&double_zero : &zero,
-        b->products, real, m, (long long)m * m, (int)(b->stride / CHUNK),
-        is_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT));
-    unsigned blocks = (unsigned)(((int64_t)m * m + THREADS - 1) / THREADS);
-    int64_t n_chunk = b->stride / CHUNK;
-    if (is_double)
-        mdl::add_chunks<<<blocks, THREADS, 0, b->compute>>>(static_cast<double *>(b->products),
-                                                            n_chunk, m, b->hsic);
-    else
-        mdl::add_chunks<<<blocks, THREADS, 0, b->compute>>>(static_cast<float *>(b->products),
-                                                            n_chunk, m, b->hsic);
-    MDL_CUDA(cudaGetLastError());
-    return MDL_OK;
+    int m = b->plan.n_model;
+    int64_t n_chunk = n_packed(n_row) / mdl::CHUNK;
+    MDL_DO(mdl::multiply_chunks(b->device, b->type, b->packed, m, b->stride, n_chunk, b->products,
+                                err));
+    return launch(b->device, err, (int64_t)m * m, mdl::add_chunks<T>,
+                  static_cast<const T *>(b->products), n_chunk, m, b->hsic);
+}
+
+int check_size(const mdl_batch_device_plan_t *plan, int64_t stride, mdl_error_t *err)
+{
+    if (plan->max_feat <= INT_MAX && plan->max_row < 65536 && stride <= INT_MAX)
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_USAGE,
+                    "a batch of %lld rows of up to %lld features is too large for cuBLAS; give a "
+                    "smaller --batch",
+                    (long long)plan->max_row, (long long)plan->max_feat);
 }
 
 } // namespace
 
-extern "C" int mdl_batch_device_count(const char **why)
+extern "C" double mdl_batch_device_bytes(const mdl_batch_device_plan_t *plan)
 {
-    int n = 0;
-    cudaError_t status = cudaGetDeviceCount(&n);
-    *why = status == cudaSuccess ? "CUDA finds no GPU on this node" : cudaGetErrorString(status);
-    return status == cudaSuccess ? n : 0;
+    mdl::reals type = mdl::reals_of(plan->is_double, plan->bfloat16);
+    double rows = (double)plan->max_row, reals = rows * (double)plan->max_feat;
+    double size = (double)type.size, m = plan->n_model, packed = (double)n_packed(plan->max_row);
+    return reals * (2 * size + (double)type.input_size) + rows * rows * size + m * packed * size +
+           packed / (double)mdl::CHUNK * m * m * size;
 }
 
 extern "C" int mdl_batch_device_open(const mdl_batch_device_plan_t *plan,
                                      mdl_batch_device_t **batch, mdl_error_t *err)
 {
-    int rc = mdl_alloc(batch, 1, sizeof **batch, "a batch on a device", err);
-    if (rc != MDL_OK)
-        return rc;
-    mdl_batch_device_t *b = *batch;
-    int64_t n_value = plan->max_row * (plan->max_row - 1) / 2;
+    mdl_batch_device_t *b = *batch = new (std::nothrow) mdl_batch_device{};
+    if (b == nullptr)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a batch on a device");
     b->plan = *plan;
-    b->size = plan->is_double ? sizeof(double) : sizeof(float);
-    b->stride = (n_value + CHUNK - 1) / CHUNK * CHUNK;
-    rc = plan->max_feat > INT_MAX || b->stride > INT_MAX
-             ? mdl_fail(err, MDL_E_USAGE, "a batch of %lld rows is too large for cuBLAS",
-                        (long long)plan->max_row)
-             : open_streams(b, err);
+    b->type = mdl::reals_of(plan->is_double, plan->bfloat16);
+    b->stride = n_packed(plan->max_row);
+    b->device.advice = "give a smaller --batch, or --backend cpu";
+    int rc = check_size(plan, b->stride, err);
     if (rc == MDL_OK)
-        rc = allocate(b, err);
+        rc = mdl::open_device(b->device, plan->device, err);
+    if (rc == MDL_OK)
+        rc = allocate_all(b, err);
     if (rc != MDL_OK) {
         mdl_batch_device_close(b);
-        *batch = NULL;
+        *batch = nullptr;
     }
     return rc;
 }
 
 extern "C" void mdl_batch_device_close(mdl_batch_device_t *b)
 {
-    if (b == NULL)
+    if (b == nullptr)
         return;
-    cudaDeviceSynchronize();
-    for (slot &s : b->slots) {
-        cudaFreeHost(s.host);
-        cudaFree(s.device);
-        if (s.copied != NULL)
-            cudaEventDestroy(s.copied);
-        if (s.used != NULL)
-            cudaEventDestroy(s.used);
-    }
-    void *const blocks[] = {b->centred, b->gram,    b->packed, b->products, b->mean,
-                            b->sums,    b->squares, b->out,    b->hsic};
-    for (void *block : blocks)
-        cudaFree(block);
-    cudaFreeHost(b->host_out);
-    cudaFreeHost(b->host_hsic);
-    if (b->blas != NULL)
-        cublasDestroy(b->blas);
-    if (b->copy != NULL)
-        cudaStreamDestroy(b->copy);
-    if (b->compute != NULL)
-        cudaStreamDestroy(b->compute);
-    free(b);
+    mdl::close_upload(b->upload);
+    mdl::close_device(b->device);
+    delete b;
 }
 
 extern "C" int mdl_batch_device_take(mdl_batch_device_t *b, int model, int64_t n_row,
                                      int64_t n_feat, const void *x, double gamma,
                                      int gamma_exponent, mdl_error_t *err)
 {
-    static const model_out start = {0, 0, LLONG_MAX, 0};
-    slot &s = b->slots[b->next];
-    size_t n_byte = (size_t)(n_row * n_feat) * b->size;
-    b->next = 1 - b->next;
-    MDL_CUDA(cudaEventSynchronize(s.copied));
-    memcpy(s.host, x, n_byte);
-    MDL_CUDA(cudaStreamWaitEvent(b->copy, s.used, 0));
-    MDL_CUDA(cudaMemcpyAsync(s.device, s.host, n_byte, cudaMemcpyHostToDevice, b->copy));
-    MDL_CUDA(cudaEventRecord(s.copied, b->copy));
-    MDL_CUDA(
-        cudaMemcpyAsync(b->out + model, &start, sizeof start, cudaMemcpyHostToDevice, b->compute));
-    MDL_CUDA(cudaStreamWaitEvent(b->compute, s.copied, 0));
+    size_t n_byte = (size_t)(n_row * n_feat) * b->type.size;
+    void *buffer = nullptr;
+    const void *rows = nullptr;
+    MDL_DO(mdl::upload_buffer(b->upload, &buffer, err));
+    memcpy(buffer, x, n_byte);
+    MDL_DO(mdl::upload_send(b->device, b->upload, n_byte, &rows, err));
+    b->n_value[model] = n_row * n_feat;
     if (b->plan.is_double)
-        return compute<double, double>(b, model, n_row, n_feat, s, gamma, gamma_exponent, 1e-13,
-                                       err);
+        return compute<double, double>(b, model, n_row, n_feat, rows, gamma, gamma_exponent, err);
     if (b->plan.bfloat16)
-        return compute<float, __nv_bfloat16>(b, model, n_row, n_feat, s, gamma, gamma_exponent,
-                                             8e-3, err);
-    return compute<float, float>(b, model, n_row, n_feat, s, gamma, gamma_exponent, 3e-6, err);
+        return compute<float, __nv_bfloat16>(b, model, n_row, n_feat, rows, gamma, gamma_exponent,
+                                             err);
+    return compute<float, float>(b, model, n_row, n_feat, rows, gamma, gamma_exponent, err);
 }
 
 extern "C" int mdl_batch_device_finish(mdl_batch_device_t *b, int64_t n_row, double *hsic,
                                        double *power, double *exponent, int64_t *bad,
                                        mdl_error_t *err)
 {
-    size_t n_model = (size_t)b->plan.n_model;
+    size_t n_model = (size_t)b->plan.n_model, n = (size_t)n_pair(b->plan);
     double scale = 1 / ((double)n_row * (double)(n_row - 3));
-    int rc = multiply_pairs(b, err);
-    if (rc != MDL_OK)
-        return rc;
-    MDL_CUDA(cudaMemcpyAsync(b->host_hsic, b->hsic, (size_t)n_pair(b) * sizeof(double),
-                             cudaMemcpyDeviceToHost, b->compute));
+    cudaStream_t stream = b->device.compute;
+    MDL_DO(b->plan.is_double ? multiply_pairs<double>(b, n_row, err)
+                             : multiply_pairs<float>(b, n_row, err));
+    MDL_CUDA(
+        cudaMemcpyAsync(b->host_hsic, b->hsic, n * sizeof(double), cudaMemcpyDeviceToHost, stream));
     MDL_CUDA(cudaMemcpyAsync(b->host_out, b->out, n_model * sizeof *b->out, cudaMemcpyDeviceToHost,
-                             b->compute));
-    MDL_CUDA(cudaStreamSynchronize(b->compute));
-    for (int64_t pair = 0; pair < n_pair(b); pair++)
+                             stream));
+    MDL_CUDA(cudaStreamSynchronize(stream));
+    for (size_t pair = 0; pair < n; pair++)
         hsic[pair] = 2 * scale * b->host_hsic[pair];
     for (size_t a = 0; a < n_model; a++) {
-        const model_out *out = b->host_out + a;
-        power[a] = scale * out->power;
-        exponent[a] = out->exponent;
-        bad[a] = out->bad == LLONG_MAX ? -1 : (int64_t)out->bad;
+        const model_out &out = b->host_out[a];
+        power[a] = scale * out.power;
+        exponent[a] = out.exponent;
+        bad[a] = out.bad == 0 ? -1 : b->n_value[a] - (int64_t)out.bad;
     }
     return MDL_OK;
 }

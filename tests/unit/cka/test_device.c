@@ -2,7 +2,7 @@
  * Skipped where there is none. */
 #include "cka/similarity.h"
 #include "core/log.h"
-#include "kernels/batch_device.h"
+#include "kernels/device.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -54,7 +54,7 @@ static int similarity_of(mdl_cka_settings_t settings, double *similarity, mdl_er
     for (int a = 0; a < N_MODEL; a++)
         models[a] = (mdl_rows_t){names[a], widths[a], read_rows, NULL};
     return mdl_cka_similarity(MPI_COMM_WORLD, &settings, models, N_MODEL, N_SAMPLE, similarity,
-                              NULL, NULL, err);
+                              NULL, err);
 }
 
 static void compare(mdl_cka_kernel_t kernel, mdl_encoding_t precision, int bfloat16, int64_t batch,
@@ -111,7 +111,7 @@ int main(void)
     const char *why;
     MPI_Init(NULL, NULL);
     mdl_log_setup("test", 0, MDL_LOG_ERROR);
-    int n_device = mdl_batch_device_count(&why);
+    int n_device = mdl_device_count(&why);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_precision_matches_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_named),

@@ -1,0 +1,208 @@
+extern "C" {
+#include "kernels/feature_device.h"
+}
+
+#include "kernels/device_kernels.cuh"
+#include "kernels/rows_device.cuh"
+
+#include <climits>
+#include <cstring>
+#include <new>
+
+struct mdl_feature_device {
+    mdl_rows_device_t rows;
+    int64_t max_col, n_value; /* values of the largest block */
+    mdl_feature_block_t block;
+    int64_t n_pending; /* rows in product that aren't in sum yet */
+    void *product;     /* [n_col, n_b] in the type of products */
+    double *sum;       /* the same */
+    double *partial;   /* [max_col] */
+    double *values;    /* [3] */
+    double *host_values;
+};
+
+namespace
+{
+
+/* Rows that are summed in the type of products before they go on in double, as on the CPU. */
+constexpr int64_t SUMMED_ROWS = 4096;
+
+template <typename T> __global__ void accumulate(const T *product, int64_t n, double *sum)
+{
+    int64_t stride = (int64_t)gridDim.x * mdl::THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * mdl::THREADS + threadIdx.x; k < n; k += stride)
+        sum[k] += (double)product[k];
+}
+
+/* One block: values[1] and values[2] of mdl_feature_device_finish for more rows. */
+__global__ void add_lengths(const double *squares_a, const double *squares_b, int64_t n, int same,
+                            double *values)
+{
+    double both = 0, own = 0;
+    for (int64_t i = threadIdx.x; i < n; i += mdl::THREADS) {
+        both += squares_a[i] * squares_b[i];
+        own += same ? squares_a[i] : 0;
+    }
+    both = mdl::sum_of_block(both);
+    own = mdl::sum_of_block(own);
+    if (threadIdx.x == 0) {
+        values[1] += both;
+        values[2] += own;
+    }
+}
+
+/* A block a row; the first n_twice values of each count twice. */
+__global__ void sum_squares(const double *sum, int64_t n, int64_t n_twice, double *partial)
+{
+    const double *row = sum + (int64_t)blockIdx.x * n;
+    double total = 0;
+    for (int64_t j = threadIdx.x; j < n; j += mdl::THREADS)
+        total += (j < n_twice ? 2 : 1) * row[j] * row[j];
+    total = mdl::sum_of_block(total);
+    if (threadIdx.x == 0)
+        partial[blockIdx.x] = total;
+}
+
+/* One block. */
+__global__ void sum_all(const double *partial, int64_t n, double *value)
+{
+    double total = 0;
+    for (int64_t i = threadIdx.x; i < n; i += mdl::THREADS)
+        total += partial[i];
+    total = mdl::sum_of_block(total);
+    if (threadIdx.x == 0)
+        *value = total;
+}
+
+int allocate_all(mdl_feature_device_t *f, mdl_error_t *err)
+{
+    mdl::device &d = f->rows.device;
+    size_t n = (size_t)f->n_value, size = f->rows.type.size, real = sizeof(double);
+    MDL_DO(allocate(d, &f->product, n, size, "a block of covariances", err));
+    MDL_DO(allocate(d, &f->sum, n, real, "a block of covariances", err));
+    MDL_DO(allocate(d, &f->partial, (size_t)f->max_col, real, "sums", err));
+    MDL_DO(allocate(d, &f->values, 3, real, "sums", err));
+    return allocate_pinned(d, &f->host_values, 3, real, err);
+}
+
+template <typename T> int add_product(mdl_feature_device_t *f, mdl_error_t *err)
+{
+    int64_t n = f->block.n_col * f->block.n_b;
+    f->n_pending = 0;
+    return launch(f->rows.device, err, mdl::n_block(n), accumulate<T>,
+                  static_cast<const T *>(f->product), n, f->sum);
+}
+
+int add_pending(mdl_feature_device_t *f, mdl_error_t *err)
+{
+    if (f->n_pending == 0)
+        return MDL_OK;
+    return f->rows.plan.is_double ? add_product<double>(f, err) : add_product<float>(f, err);
+}
+
+int64_t widest(const mdl_rows_device_plan_t *plan)
+{
+    int64_t n_feat = 0;
+    for (int a = 0; a < plan->n_model; a++)
+        n_feat = plan->n_feat[a] > n_feat ? plan->n_feat[a] : n_feat;
+    return n_feat;
+}
+
+} // namespace
+
+extern "C" double mdl_feature_device_bytes(const mdl_rows_device_plan_t *plan, int64_t max_col,
+                                           int64_t n_block)
+{
+    double size = (double)mdl::reals_of(plan->is_double, plan->bfloat16).size;
+    return (double)max_col * (double)widest(plan) * (size + sizeof(double)) +
+           mdl::rows_other_bytes(*plan) + (double)n_block * mdl::rows_block_bytes(*plan);
+}
+
+extern "C" int mdl_feature_device_open(const mdl_rows_device_plan_t *plan, int64_t max_col,
+                                       mdl_feature_device_t **feature, mdl_error_t *err)
+{
+    mdl_feature_device_t *f = *feature = new (std::nothrow) mdl_feature_device{};
+    if (f == nullptr)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for covariances on a device");
+    f->max_col = max_col;
+    f->n_value = max_col * widest(plan);
+    int rc = mdl::rows_open(f->rows, *plan, err);
+    if (rc == MDL_OK)
+        rc = allocate_all(f, err);
+    if (rc == MDL_OK)
+        rc = mdl::rows_make_room(f->rows, err);
+    if (rc != MDL_OK) {
+        mdl_feature_device_close(f);
+        *feature = nullptr;
+    }
+    return rc;
+}
+
+extern "C" void mdl_feature_device_close(mdl_feature_device_t *f)
+{
+    if (f == nullptr)
+        return;
+    mdl::rows_close(f->rows);
+    delete f;
+}
+
+extern "C" mdl_rows_device_t *mdl_feature_device_rows(mdl_feature_device_t *f)
+{
+    return &f->rows;
+}
+
+extern "C" int mdl_feature_device_start(mdl_feature_device_t *f, const mdl_feature_block_t *block,
+                                        mdl_error_t *err)
+{
+    cudaStream_t stream = f->rows.device.compute;
+    size_t n = (size_t)(block->n_col * block->n_b);
+    f->block = *block;
+    f->n_pending = 0;
+    MDL_CUDA(cudaMemsetAsync(f->sum, 0, n * sizeof(double), stream));
+    MDL_CUDA(cudaMemsetAsync(f->values, 0, 3 * sizeof(double), stream));
+    return MDL_OK;
+}
+
+extern "C" int mdl_feature_device_add(mdl_feature_device_t *f, int64_t block, int64_t n_row,
+                                      mdl_error_t *err)
+{
+    const mdl_rows_device_t &rows = f->rows;
+    const mdl_feature_block_t &at = f->block;
+    int64_t slot_a = mdl::rows_slot(rows, block, 0);
+    int64_t slot_b = at.a == at.b ? slot_a : mdl::rows_slot(rows, block, 1);
+    const char *a = mdl::rows_at(rows, at.a, slot_a), *b = mdl::rows_at(rows, at.b, slot_b);
+    mdl::product product = {true,
+                            a + (size_t)at.first * rows.type.input_size,
+                            b,
+                            at.n_col,
+                            at.n_b,
+                            rows.n_feat[(size_t)at.a],
+                            rows.n_feat[(size_t)at.b],
+                            n_row,
+                            f->n_pending > 0,
+                            f->product};
+    MDL_DO(mdl::multiply(rows.device, rows.type, product, err));
+    f->n_pending += n_row;
+    if (f->n_pending >= SUMMED_ROWS)
+        MDL_DO(add_pending(f, err));
+    if (at.first > 0)
+        return MDL_OK;
+    return launch(rows.device, err, 1, add_lengths, mdl::rows_squares(rows, at.a, slot_a),
+                  mdl::rows_squares(rows, at.b, slot_b), n_row, at.a == at.b, f->values);
+}
+
+extern "C" int mdl_feature_device_finish(mdl_feature_device_t *f, double values[3],
+                                         mdl_error_t *err)
+{
+    const mdl::device &d = f->rows.device;
+    const mdl_feature_block_t &at = f->block;
+    MDL_DO(add_pending(f, err));
+    MDL_DO(launch(d, err, at.n_col, sum_squares, f->sum, at.n_b, at.a == at.b ? at.first : 0,
+                  f->partial));
+    MDL_DO(launch(d, err, 1, sum_all, f->partial, at.n_col, f->values));
+    MDL_CUDA(cudaMemcpyAsync(f->host_values, f->values, 3 * sizeof(double), cudaMemcpyDeviceToHost,
+                             d.compute));
+    MDL_CUDA(cudaStreamSynchronize(d.compute));
+    memcpy(values, f->host_values, 3 * sizeof *values);
+    return MDL_OK;
+}

@@ -1,0 +1,27 @@
+#ifndef HOST_CUDA_BF16_H
+#define HOST_CUDA_BF16_H
+
+#include <cstdint>
+#include <cstring>
+
+struct __nv_bfloat16 {
+    uint16_t bits;
+};
+
+inline float __bfloat162float(__nv_bfloat16 value)
+{
+    uint32_t bits = (uint32_t)value.bits << 16;
+    float wide;
+    memcpy(&wide, &bits, sizeof wide);
+    return wide;
+}
+
+/* To the nearest, ties to even; for finite values. */
+inline __nv_bfloat16 __float2bfloat16_rn(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return {(uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* CUDA's runtime on the host, as far as stages/kernels uses it, so that the CUDA bodies are tested
+ * on machines without a GPU. Kernels run thread by thread. What is asked of a stream runs as late
+ * as it may, in an order among the streams that is drawn at random, so that a missing wait shows.
+ * Memory of the device can't be touched by the host, holds NaN before it is written, and is checked
+ * for writes beyond its end. */
+#ifndef HOST_CUDA_RUNTIME_H
+#define HOST_CUDA_RUNTIME_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#define __global__
+#define __device__
+#define __shared__ static
+
+enum cudaError_t {
+    cudaSuccess,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorNoDevice = 100
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum { cudaEventDisableTiming = 2, cudaStreamNonBlocking = 1 };
+
+typedef struct host_stream *cudaStream_t;
+typedef struct host_event *cudaEvent_t;
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned width = 1) : x(width), y(1), z(1)
+    {
+    }
+};
+
+struct cudaLaunchConfig_t {
+    dim3 gridDim, blockDim;
+    size_t dynamicSmemBytes;
+    cudaStream_t stream;
+};
+
+struct cudaDeviceProp {
+    char name[256];
+    unsigned char uuid[16];
+    size_t totalGlobalMem;
+    int major, minor;
+};
+
+struct cudaFuncAttributes {
+    int binaryVersion;
+};
+
+/* Of the thread that runs. */
+extern dim3 threadIdx, blockIdx, gridDim;
+
+void __syncthreads();
+
+template <typename T> T atomicMax(T *at, T value)
+{
+    T before = *at;
+    *at = value > before ? value : before;
+    return before;
+}
+
+inline long long __double_as_longlong(double value)
+{
+    long long bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+inline double __longlong_as_double(long long bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+using std::isfinite;
+
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaGetDeviceCount(int *n);
+cudaError_t cudaGetDevice(int *device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaGetLastError();
+const char *cudaGetErrorString(cudaError_t status);
+
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all);
+cudaError_t cudaMalloc(void **block, size_t n_byte);
+cudaError_t cudaFree(void *block);
+cudaError_t cudaMallocHost(void **block, size_t n_byte);
+cudaError_t cudaFreeHost(void *block);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t n_byte, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_byte, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t n_byte, cudaStream_t stream);
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+/* Asks for work in a stream. */
+void host_cuda_ask(cudaStream_t stream, std::function<void()> work);
+cudaError_t host_cuda_launch(const cudaLaunchConfig_t *config, std::function<void()> thread);
+
+template <typename... P>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(P...),
+                               P... arguments)
+{
+    return host_cuda_launch(config, [=] { kernel(arguments...); });
+}
+
+template <typename K> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *, K)
+{
+    return cudaSuccess;
+}
+
+#endif
