@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$MORDAL_SOURCE_DIR"
 bad=0
 complain() { echo "lint: $*"; bad=1; }
-stages="archive cka cluster rung regress report"
+stages="archive cka cluster rung regress report score"
 for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
     own=$(echo "$file" | cut -d/ -f2)
     for other in $stages; do
@@ -13,7 +13,7 @@ for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
         grep -nE "#include \"$other/" "$file" && complain "$file includes stage $other"
     done
 done
-git grep -nE '#include "(archive|cka|cluster|rung|regress|report|models|kernels)/' \
+git grep -nE '#include "(archive|cka|cluster|rung|regress|report|score|models|kernels)/' \
     -- 'io/*.[ch]' 'mpi/*.[ch]' && complain "io/ or mpi/ includes a stage"
 git grep -lE '#include <hdf5.h>' -- '*.c' '*.h' ':!io/' ':!tests/' &&
     complain "hdf5.h included outside io/"
