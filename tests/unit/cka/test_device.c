@@ -54,7 +54,7 @@ static int similarity_of(mdl_cka_settings_t settings, double *similarity, mdl_er
     for (int a = 0; a < N_MODEL; a++)
         models[a] = (mdl_rows_t){names[a], widths[a], read_rows, NULL};
     return mdl_cka_similarity(MPI_COMM_WORLD, &settings, models, N_MODEL, N_SAMPLE, similarity,
-                              NULL, err);
+                              NULL, NULL, err);
 }
 
 static void compare(mdl_cka_kernel_t kernel, mdl_encoding_t precision, int bfloat16, int64_t batch,
