@@ -15,6 +15,12 @@ target_compile_options(mordal_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-pr
                        $<$<CONFIG:Release>:-O3> -fno-math-errno -ffp-contract=off)
 target_include_directories(mordal_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}
                            ${CMAKE_SOURCE_DIR}/stages)
+if(MORDAL_ENABLE_FUZZ)
+    target_compile_options(mordal_flags INTERFACE -g -fno-omit-frame-pointer
+                           -fsanitize=fuzzer-no-link,address,undefined
+                           -fno-sanitize-recover=undefined)
+    target_link_options(mordal_flags INTERFACE -fsanitize=address,undefined)
+endif()
 if(MORDAL_SANITIZE)
     target_compile_options(mordal_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
     target_link_options(mordal_flags INTERFACE -fsanitize=address,undefined)
