@@ -117,6 +117,7 @@ void mdl_pool_free(mdl_pool_t *pool)
     free(pool->ve_name);
     free(pool->llm_name);
     free(pool->distance);
+    free(pool->score);
     *pool = (mdl_pool_t){0};
 }
 

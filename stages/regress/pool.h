@@ -3,6 +3,7 @@
 #define MDL_REGRESS_POOL_H
 
 #include "io/curve_table.h"
+#include "io/score_file.h"
 #include "io/similarity_file.h"
 #include "regress/predict.h"
 
@@ -31,6 +32,7 @@ typedef struct {
     int64_t n_ve, n_llm;              /* n_llm = 0 when candidates aren't pairs */
     int64_t *ve, *llm;                /* [n] */
     const char **ve_name, **llm_name; /* [n_ve], [n_llm] */
+    double *score;    /* [n] that need no training, higher is better; NULL when unknown */
     double *distance; /* [n, n] how unlike candidates are, 0 to 2; NULL when unknown */
     const mdl_alike_t *alike;
 } mdl_pool_t;
@@ -42,6 +44,11 @@ typedef struct {
 int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_t *alike, int warn,
                   mdl_pool_t *pool, mdl_error_t *err);
 void mdl_pool_free(mdl_pool_t *pool);
+
+/* Gives every candidate its score for the task: that of the pair where all pairs have one, else
+ * that of its encoder. No scores leave pool->score NULL. Not collective. Returns MDL_E_INPUT when a
+ * candidate has neither, or MDL_E_MEMORY. */
+int mdl_pool_take_scores(mdl_pool_t *pool, const mdl_scores_t *scores, mdl_error_t *err);
 
 /* The point of candidate i at ratio: measured, or interpolated (log error over log ratio, seconds
  * over ratio); its first point where ratio is below that. */

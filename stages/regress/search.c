@@ -181,6 +181,9 @@ int mdl_search_run(mdl_search_t *search, const mdl_pool_t *pool, const mdl_setti
     case MDL_STRATEGY_ADDITIVE:
         rc = mdl_search_additive(search, &choice, err);
         break;
+    case MDL_STRATEGY_SCORE:
+        rc = mdl_search_score(search, &choice, err);
+        break;
     case MDL_STRATEGY_RANDOM:
         train_share(search, mdl_search_value(search, MDL_KEY_SHARE), &choice);
         break;

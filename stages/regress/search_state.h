@@ -44,6 +44,7 @@ int mdl_search_predict(mdl_search_t *search, int64_t n, mdl_error_t *err);
 int mdl_search_paper(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 int mdl_search_interval(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 int mdl_search_cross(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
+int mdl_search_score(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 int mdl_search_additive(mdl_search_t *search, int64_t *choice, mdl_error_t *err);
 
 #endif

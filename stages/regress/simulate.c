@@ -17,6 +17,7 @@ typedef struct {
     const char *curves;
     mdl_curve_table_t table;
     mdl_alike_t alike;
+    mdl_scores_t scores;
     mdl_setting_grid_t grid;
     mdl_pool_t *pools; /* [n_pool], tasks that can be used */
     int64_t n_pool;
@@ -70,8 +71,9 @@ static int make_pools(run_t *run, mdl_error_t *err)
             mdl_pool_free(pool);
             continue;
         }
-        largest = pool->n > largest ? pool->n : largest;
         run->n_pool++;
+        MDL_TRY(mdl_pool_take_scores(pool, &run->scores, err));
+        largest = pool->n > largest ? pool->n : largest;
     }
     if (run->n_pool == 0)
         MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: no task has a model with a point at ratio 1",
@@ -90,6 +92,8 @@ static int prepare(run_t *run, const char *method, mdl_error_t *err)
     MDL_TRY(parse_settings(run, method, err));
     MDL_TRY(mdl_curve_table_read(run->curves, &run->table, err));
     MDL_TRY(read_alike(run, err));
+    if (run->options->scores != NULL)
+        MDL_TRY(mdl_scores_read(run->options->scores, &run->scores, err));
     rc = make_pools(run, err);
 done:
     return rc;
@@ -182,6 +186,7 @@ done:
     free(run.choice);
     mdl_search_free(run.search);
     mdl_setting_grid_free(&run.grid);
+    mdl_scores_free(&run.scores);
     mdl_alike_free(&run.alike);
     mdl_curve_table_free(&run.table);
     return rc;

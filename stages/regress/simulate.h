@@ -7,6 +7,7 @@
 typedef struct {
     int simulate;                 /* --simulate */
     const char *strategy, *sweep; /* NULL = paper; one setting */
+    const char *scores;           /* FILE for the strategy score, NULL = none */
     const char *similarity;       /* first file, NULL = none; more of them are the arguments */
     int64_t n_seed;
     const char *output; /* OUT.h5, with OUT.svg beside it; NULL = print only */

@@ -32,8 +32,8 @@ static const spec_t keys[MDL_N_KEY] = {
     [MDL_KEY_PREDICTION] = {"prediction", 0, 1, 1, 1},
 };
 
-static const char *const strategies[MDL_N_STRATEGY] = {"paper",    "interval", "cross", "halving",
-                                                       "additive", "random",   "grid"};
+static const char *const strategies[MDL_N_STRATEGY] = {"paper",    "interval", "cross",  "halving",
+                                                       "additive", "score",    "random", "grid"};
 
 mdl_setting_t mdl_setting_defaults(void)
 {
@@ -71,7 +71,8 @@ static int parse_strategy(const char *text, double *value, mdl_error_t *err)
         }
     return mdl_fail(
         err, MDL_E_USAGE,
-        "strategy '%.40s' is none of paper, interval, cross, halving, additive, random, grid",
+        "strategy '%.40s' is none of paper, interval, cross, halving, additive, score, random, "
+        "grid",
         text);
 }
 
@@ -119,6 +120,8 @@ static double default_of(mdl_strategy_t strategy, mdl_key_t key)
         return 1;
     if (key == MDL_KEY_START_RATIO && by_interval)
         return 1.0 / 32;
+    if (strategy == MDL_STRATEGY_SCORE && key == MDL_KEY_SHARE)
+        return 0;
     if (strategy == MDL_STRATEGY_HALVING && key == MDL_KEY_KEEP)
         return 1;
     if (strategy == MDL_STRATEGY_HALVING && (key == MDL_KEY_CLUSTERS || key == MDL_KEY_PREDICTION))

@@ -12,6 +12,7 @@ typedef enum {
     MDL_STRATEGY_CROSS,    /* INTERVAL on the cheapest column, then on its best encoder's row */
     MDL_STRATEGY_HALVING,  /* successive halving of all candidates, to ratio 1 */
     MDL_STRATEGY_ADDITIVE, /* one row and one column of the VE x LLM matrix, the rest added up */
+    MDL_STRATEGY_SCORE,    /* by scores that need no training */
     MDL_STRATEGY_RANDOM,   /* a share of the candidates, drawn, to ratio 1 */
     MDL_STRATEGY_GRID,     /* all of them to ratio 1 */
     MDL_N_STRATEGY
@@ -32,7 +33,7 @@ typedef enum {
     MDL_KEY_TOLERANCE,
     MDL_KEY_MAX_POINTS,
     MDL_KEY_CONFIDENCE,
-    MDL_KEY_SHARE,      /* of the candidates that RANDOM trains */
+    MDL_KEY_SHARE,      /* of the candidates that RANDOM and SCORE train */
     MDL_KEY_CLUSTERS,   /* 0 = every candidate is a cluster of its own */
     MDL_KEY_HALVING,    /* 0 = every cluster lives */
     MDL_KEY_PREDICTION, /* 0 = the error at R counts */

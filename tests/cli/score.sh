@@ -16,7 +16,7 @@ for ranks in 1 2 4; do
     for method in logme nleep leep emms; do
         files=("${models[@]}") options=(--labels made/labels.csv)
         [ $method != leep ] || files=(a/probability-flat.h5 a/probability-sharp.h5)
-        [ $method != emms ] || { options=(--embeddings $embeddings); unset 'files[5]'; }
+        [ $method != emms ] || { options=(--embeddings "$embeddings"); unset 'files[5]'; }
         mpiexec -n $ranks mordal-score --method $method "${options[@]}" --print csv \
             -o $method.np$ranks.h5 "${files[@]}" > $method.np$ranks.csv 2> log.txt ||
             { cat log.txt; fail "$method on $ranks ranks"; }

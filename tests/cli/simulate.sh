@@ -32,6 +32,30 @@ grep -q '^interval,2.5,0.9,' np1.csv || fail "a setting is missing"
 grep -qi nan np1.csv && fail "NaN in the table"
 head -n 1 np1.svg | grep -q '<svg' || fail "no picture"
 
+# Scores that need no training: the order by score alone costs nothing; of the two best encoders'
+# pairs, trained, the best is the best of all.
+printf 've,llm,score\n' > few.csv
+expect 64 'strategy score needs --scores' simulate --curves "$curves" --strategy score
+printf 'model,score\n' > scores.csv
+expect 65 'holds no scores' simulate --curves "$curves" --strategy score --scores scores.csv
+awk -F, 'NR > 1 && $1 !~ /^#/ && !seen[$1]++ {
+    print $1 "," ($1 == "efflite1" ? 2 : $1 == "svtrv2" ? 3 : 1) }' "$curves" >> scores.csv
+expect 0 'all,svtrv2+' simulate --curves "$curves" --strategy score --scores scores.csv
+grep -q '^all,svtrv2+.*,0$' out.txt || { cat out.txt; fail "not the best score, or not for nothing"; }
+expect 0 'all,efflite1+devil,' simulate --curves "$curves" --scores scores.csv \
+    --sweep strategy=score,share=0.2
+grep -q '^all,efflite1+devil,[0-9.]*,1,1,0,0,0.1' out.txt || { cat out.txt; fail "a fifth trained"; }
+sed 1q few.csv > pairs.csv
+awk -F, 'NR > 1 && $1 !~ /^#/ && !seen[$1 $2]++ { print $1 "," $2 "," (-NR) }' "$curves" >> pairs.csv
+best=$(sed -n 2p pairs.csv | awk -F, '{ print $1 "+" $2 }')
+expect 0 "all,$best," simulate --curves "$curves" --strategy score --scores pairs.csv
+grep -v '^efflite1' scores.csv > less.csv
+expect 65 'no score of efflite1' simulate --curves "$curves" --strategy score --scores less.csv
+printf 'model,score\nefflite1,nan\n' > nan.csv
+expect 65 'score must be a finite number' simulate --curves "$curves" --scores nan.csv
+printf 'model,score\na,1\na,2\n' > twice.csv
+expect 65 'two scores of a' simulate --curves "$curves" --scores twice.csv
+
 # What can't be used is named; what can be is.
 cat > bad.csv << 'END'
 model,task,fraction,err
