@@ -225,7 +225,7 @@ int mdl_archive_read_rows(const mdl_archive_t *archive, int64_t first, int64_t n
     MDL_TRY(
         mdl_alloc(&digests, (size_t)(n_piece < n_row ? n_piece : n_row), 8, "row digests", err));
     if (converts)
-        MDL_TRY(mdl_alloc(&buffer, (size_t)n_piece, n_stored, "rows of an archive", err));
+        MDL_TRY(mdl_alloc_aligned(&buffer, (size_t)n_piece, n_stored, "rows of an archive", err));
     for (int64_t row = first; row < first + n_row; row += n_piece) {
         int64_t n = first + n_row - row < n_piece ? first + n_row - row : n_piece;
         char *target = (char *)out + (size_t)(row - first) * n_out;

@@ -7,6 +7,9 @@
 
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* the same by the widest vectors that the processor has */
+#endif
 
 struct mdl_digest {
     XXH3_state_t *state;

@@ -1,4 +1,3 @@
-#include "cka/big.h"
 #include "cka/estimate.h"
 #include "mpi/agree.h"
 
@@ -71,7 +70,7 @@ static int bandwidth(mdl_cka_task_t *task, int model, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&x, n_row * n_feat, sizeof *x, "rows of the bandwidth", err));
     MDL_TRY(mdl_alloc(&feat, 2 * n_feat, sizeof *feat, "a mean row", err));
     MDL_TRY(mdl_alloc(&gram, padded * padded, sizeof *gram, "distances of the bandwidth", err));
-    MDL_TRY(mdl_big_alloc(&packed, padded * n_feat, sizeof *packed, "packed rows", err));
+    MDL_TRY(mdl_alloc_aligned(&packed, padded * n_feat, sizeof *packed, "packed rows", err));
     MDL_TRY(mdl_alloc(&norm, n_row, sizeof *norm, "squared lengths", err));
     MDL_TRY(
         read_spaced(real, rows, task->n_sample, n, x, feat, packed, &task->exponent[model], err));

@@ -19,9 +19,10 @@ int mdl_batch_init(mdl_batch_t *batch, const mdl_cka_task_t *task, int64_t max_r
     }
     size_t padded = (size_t)mdl_real_padded(max_row), size = task->real->size;
     int rc;
-    MDL_TRY(mdl_alloc(&batch->work, (size_t)mdl_real_work(max_row), size, "packed rows", err));
-    MDL_TRY(mdl_alloc(&batch->gram, padded * padded, size, "a Gram matrix", err));
-    MDL_TRY(mdl_alloc(&batch->row, (size_t)max_row, sizeof(double), "row sums", err));
+    MDL_TRY(
+        mdl_alloc_aligned(&batch->work, (size_t)mdl_real_work(max_row), size, "packed rows", err));
+    MDL_TRY(mdl_alloc_aligned(&batch->gram, padded * padded, size, "a Gram matrix", err));
+    MDL_TRY(mdl_alloc(&batch->row, padded, sizeof(double), "row sums", err));
     MDL_TRY(mdl_alloc(&batch->centred, (size_t)task->n_model * (size_t)batch->stride, size,
                       "centred Gram matrices", err));
 done:

@@ -12,7 +12,7 @@ typedef struct {
     int64_t max_row, stride;    /* rows of a batch; reals between the models' Gram matrices */
     void *work;                 /* scratch of real->batch_gram */
     void *gram;                 /* [padded batch, padded batch] */
-    double *row;                /* [batch] */
+    double *row;                /* [padded batch] */
     void *centred;              /* [n_model, stride] packed U-centred Gram matrices of the batch */
 } mdl_batch_t;
 

@@ -133,8 +133,8 @@ static int allocate(work_t *work, mdl_error_t *err)
     size_t size = task->real->size, tile = (size_t)work->means.tile;
     size_t feat = (size_t)mdl_cka_max_feat(task), strip = feat < MAX_STRIP ? feat : MAX_STRIP;
     int rc;
-    MDL_TRY(mdl_alloc(&work->x, tile * feat, size, "a block of rows", err));
-    MDL_TRY(mdl_alloc(&work->y, tile * feat, size, "a block of rows", err));
+    MDL_TRY(mdl_alloc_aligned(&work->x, tile * feat, size, "a block of rows", err));
+    MDL_TRY(mdl_alloc_aligned(&work->y, tile * feat, size, "a block of rows", err));
     MDL_TRY(mdl_alloc(&work->block, strip * feat, size, "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->sum, strip * feat, sizeof(double), "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));

@@ -1,4 +1,3 @@
-#include "cka/big.h"
 #include "cka/means.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
@@ -212,14 +211,15 @@ static int allocate(work_t *work, mdl_error_t *err)
         work->n_slot = 1;
     size_t n_slot = (size_t)work->n_slot, n_pair = (size_t)task->n_pair;
     int rc;
-    MDL_TRY(mdl_big_alloc(&work->held, n_slot * held, size, "rows that stay in memory", err));
+    MDL_TRY(mdl_alloc_aligned(&work->held, n_slot * held, size, "rows that stay in memory", err));
     MDL_TRY(mdl_alloc(&work->held_tile, n_slot * n_model, sizeof(int64_t), "numbers", err));
     for (size_t k = 0; k < n_slot * n_model; k++)
         work->held_tile[k] = -1;
-    MDL_TRY(mdl_big_alloc(&work->x, tile * feat, size, "a block of rows", err));
-    MDL_TRY(mdl_big_alloc(&work->packed_x, padded * feat, size, "packed rows", err));
-    MDL_TRY(mdl_big_alloc(&work->packed_y, padded * feat, size, "packed rows", err));
-    MDL_TRY(mdl_big_alloc(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
+    MDL_TRY(mdl_alloc_aligned(&work->x, tile * feat, size, "a block of rows", err));
+    MDL_TRY(mdl_alloc_aligned(&work->packed_x, padded * feat, size, "packed rows", err));
+    MDL_TRY(mdl_alloc_aligned(&work->packed_y, padded * feat, size, "packed rows", err));
+    MDL_TRY(
+        mdl_alloc_aligned(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->diagonal, n_model * tile, sizeof(double), "diagonals", err));

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_BLOCK = 3 };
+/* Blocks in memory, and bytes that more than the fewest may take together. */
+enum { FEWEST = 3, MOST = 16, BLOCKS_BYTES = 4 << 20, PAGE = 4096 };
 
 struct mdl_reader {
     const mdl_rows_t *models;
@@ -12,7 +13,9 @@ struct mdl_reader {
     int64_t n_request;
     mdl_read_t (*ask)(void *data, int64_t request);
     void *data;
-    char *blocks[N_BLOCK];
+    char *blocks; /* [n_block, stride] */
+    int64_t n_block;
+    size_t stride; /* whole pages */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -21,12 +24,25 @@ struct mdl_reader {
     mdl_error_t err;
 };
 
+static void size_reader(mdl_encoding_t encoding, int64_t max_values, int64_t *n_block,
+                        size_t *stride)
+{
+    *stride = ((size_t)max_values * mdl_encoding_size(encoding) + PAGE - 1) / PAGE * PAGE;
+    *n_block = (int64_t)(BLOCKS_BYTES / (*stride + 1));
+    *n_block = *n_block < FEWEST ? FEWEST : *n_block > MOST ? MOST : *n_block;
+}
+
+static char *block_of(const mdl_reader_t *reader, int64_t request)
+{
+    return reader->blocks + (size_t)(request % reader->n_block) * reader->stride;
+}
+
 /* Waits until request has a free block; 0 when the reader is to end. */
 static int wait_for_block(mdl_reader_t *reader, int64_t request)
 {
     pthread_mutex_lock(&reader->lock);
     /* The block that the caller holds now is of request n_taken - 1. */
-    while (!reader->ending && request - (reader->n_taken - 1) >= N_BLOCK)
+    while (!reader->ending && request - (reader->n_taken - 1) >= reader->n_block)
         pthread_cond_wait(&reader->changed, &reader->lock);
     int go_on = !reader->ending;
     pthread_mutex_unlock(&reader->lock);
@@ -43,8 +59,7 @@ static void *read_ahead(void *argument)
         mdl_read_t read = reader->ask(reader->data, k);
         const mdl_rows_t *rows = &reader->models[read.model];
         mdl_error_t err = {.rank = -1};
-        rc = rows->read(rows, read.first, read.n_row, reader->encoding, reader->blocks[k % N_BLOCK],
-                        &err);
+        rc = rows->read(rows, read.first, read.n_row, reader->encoding, block_of(reader, k), &err);
         pthread_mutex_lock(&reader->lock);
         reader->rc = rc;
         reader->err = err;
@@ -53,6 +68,14 @@ static void *read_ahead(void *argument)
         pthread_mutex_unlock(&reader->lock);
     }
     return NULL;
+}
+
+size_t mdl_reader_bytes(mdl_encoding_t encoding, int64_t max_values)
+{
+    int64_t n_block;
+    size_t stride;
+    size_reader(encoding, max_values, &n_block, &stride);
+    return (size_t)n_block * stride;
 }
 
 int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encoding_t encoding,
@@ -65,9 +88,9 @@ int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encodi
     MDL_TRY(mdl_alloc(&made, 1, sizeof *made, "a reader", err));
     *made = (mdl_reader_t){
         .models = models, .encoding = encoding, .n_request = n_request, .ask = ask, .data = data};
-    for (int b = 0; b < N_BLOCK; b++)
-        MDL_TRY(mdl_alloc(&made->blocks[b], (size_t)max_values, mdl_encoding_size(encoding),
-                          "rows that are read ahead", err));
+    size_reader(encoding, max_values, &made->n_block, &made->stride);
+    MDL_TRY(mdl_alloc_aligned(&made->blocks, (size_t)made->n_block, made->stride,
+                              "rows that are read ahead", err));
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
     if (pthread_create(&made->thread, NULL, read_ahead, made) != 0) {
@@ -78,8 +101,8 @@ int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encodi
     *reader = made;
     made = NULL;
 done:
-    for (int b = 0; made != NULL && b < N_BLOCK; b++)
-        free(made->blocks[b]);
+    if (made != NULL)
+        free(made->blocks);
     free(made);
     return rc;
 }
@@ -88,14 +111,16 @@ int mdl_reader_next(mdl_reader_t *reader, void **x, mdl_error_t *err)
 {
     pthread_mutex_lock(&reader->lock);
     int64_t request = reader->n_taken++;
-    pthread_cond_signal(&reader->changed);
+    /* A sleeping thread is woken for several blocks at once. */
+    if (reader->n_read - reader->n_taken <= reader->n_block / 2)
+        pthread_cond_signal(&reader->changed);
     while (reader->n_read <= request && reader->rc == MDL_OK)
         pthread_cond_wait(&reader->changed, &reader->lock);
     int rc = reader->n_read > request ? MDL_OK : reader->rc;
     if (rc != MDL_OK)
         *err = reader->err;
     pthread_mutex_unlock(&reader->lock);
-    *x = reader->blocks[request % N_BLOCK];
+    *x = block_of(reader, request);
     return rc;
 }
 
@@ -110,7 +135,6 @@ void mdl_reader_stop(mdl_reader_t *reader)
     pthread_join(reader->thread, NULL);
     pthread_cond_destroy(&reader->changed);
     pthread_mutex_destroy(&reader->lock);
-    for (int b = 0; b < N_BLOCK; b++)
-        free(reader->blocks[b]);
+    free(reader->blocks);
     free(reader);
 }

@@ -11,9 +11,13 @@ typedef struct {
     int64_t first, n_row;
 } mdl_read_t;
 
+/* Memory of a reader: three blocks, or up to sixteen small ones. */
+size_t mdl_reader_bytes(mdl_encoding_t encoding, int64_t max_values);
+
 /* Starts reading requests 0 to n_request - 1, which ask describes (data is handed on; called in the
  * reading thread), as encoding. models are borrowed; max_values: reals of the largest request.
- * Three blocks are held. *reader is NULL when it fails. Not collective. Returns MDL_E_MEMORY. */
+ * mdl_reader_bytes are held. *reader is NULL when it fails. Not collective. Returns MDL_E_MEMORY.
+ */
 int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encoding_t encoding,
                      int64_t n_request, int64_t max_values,
                      mdl_read_t (*ask)(void *data, int64_t request), void *data, mdl_error_t *err);

@@ -23,8 +23,9 @@ typedef struct {
 
     /* U-centring (Szekely and Rizzo 2014) of the lower triangle of gram: [ld, ld], so that HSIC_1
      * is a plain sum of products: out: n (n - 1) / 2 values and zeros up to mdl_real_packed(n).
-     * row: [n] scratch. Returns the sum of squares below the diagonal before centring. */
-    double (*u_centre)(const void *gram, int64_t n, double *row, void *out);
+     * row: [ld] scratch. Returns the sum of squares below the diagonal before centring. gram's
+     * diagonal and what is above it may change. */
+    double (*u_centre)(void *gram, int64_t n, double *row, void *out);
 
     /* Adds the products of all pairs a >= b of n_model arrays of n reals, stride apart in stack, to
      * values, packed. n is a multiple of 8. */

@@ -3,24 +3,44 @@
  * rows (panel, column, row) that stay in the second-level cache, and tiles of 4 rows by up to three
  * panels are multiplied in registers. */
 
-/* Means of the block's columns in two parts, base and rest: float32 takes the mean and what
- * rounding left of it, float64, whose sums are not exact, the first row and the mean distance from
- * it. Returns the first column that is not finite, else -1. */
+/* mean += share times the distance of n_row rows from the first one. */
+static inline __attribute__((always_inline)) void add_distances(const REAL *first, const REAL *rows,
+                                                                int n_row, int64_t stride,
+                                                                int64_t n_col, REAL share,
+                                                                REAL *mean)
+{
+    enum { AHEAD = 8 };
+    int64_t k = 0;
+    for (; k + LANES <= n_col; k += LANES) {
+        lanes_t near = load(first + k), sum = load(mean + k);
+        for (int r = 0; r < n_row; r++) {
+            __builtin_prefetch(rows + (AHEAD + r) * stride + k);
+            sum += (load(rows + r * stride + k) - near) * share;
+        }
+        memcpy(mean + k, &sum, sizeof sum);
+    }
+    for (; k < n_col; k++)
+        for (int r = 0; r < n_row; r++)
+            mean[k] += (rows[r * stride + k] - first[k]) * share;
+}
+
+/* Means of the block's columns, as near as REAL sums bring it: the Gram matrix is centred again.
+ * A column whose values are all the same has just that one. In two parts, base and what rounding
+ * left of it. Returns the first column that is not finite, else -1. */
 static int64_t block_means(const REAL *x, int64_t n, int64_t stride, int64_t n_col, REAL *base,
                            REAL *rest)
 {
-    double sum[MDL_REAL_DEPTH] = {0};
-    for (int64_t i = 0; i < n; i++) {
-        const REAL *restrict row = x + i * stride;
-        for (int64_t k = 0; k < n_col; k++)
-            sum[k] += REAL_BITS == 32 ? (double)row[k] : (double)row[k] - (double)x[k];
-    }
+    REAL mean[MDL_REAL_DEPTH] = {0}, share = 1 / (REAL)n;
+    int64_t i = 1;
+    for (; i + 4 <= n; i += 4)
+        add_distances(x, x + i * stride, 4, stride, n_col, share, mean);
+    for (; i < n; i++)
+        add_distances(x, x + i * stride, 1, stride, n_col, share, mean);
     for (int64_t k = 0; k < n_col; k++) {
-        double mean = sum[k] / (double)n;
-        if (!isfinite(mean))
+        base[k] = x[k] + mean[k];
+        rest[k] = (x[k] - base[k]) + mean[k];
+        if (!isfinite(rest[k]))
             return k;
-        base[k] = REAL_BITS == 32 ? (REAL)mean : x[k];
-        rest[k] = (REAL)(REAL_BITS == 32 ? mean - (double)base[k] : mean);
     }
     return -1;
 }
@@ -49,6 +69,7 @@ static int64_t pack_panel(const REAL *x, int64_t stride, int64_t n_col, const RE
             for (int r = 0; r < LANES; r++)
                 rows[r] = ((load(x + (half + r) * stride + k) - first) - second) * scale;
             transpose_lanes(rows);
+#pragma GCC unroll 8
             for (int c = 0; c < LANES; c++)
                 memcpy(packed + (k + c) * MDL_REAL_PANEL + half, &rows[c], sizeof rows[c]);
         }
@@ -69,23 +90,25 @@ static void pack_block(const REAL *x, int64_t n, int64_t stride, int64_t n_col, 
     }
 }
 
-/* A tile of 4 rows (from a, inside a panel) by n_panel panels (from b): out: [4, ld] = or += . */
+/* A tile of n_row rows (from a, inside a panel) by n_vector vectors (from the panels at b): out:
+ * [n_row, ld] = or += . */
 static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, const REAL *b,
-                                                                int64_t n_col, int n_vector,
-                                                                REAL *out, int64_t ld, int add)
+                                                                int64_t n_col, int n_row,
+                                                                int n_vector, REAL *out, int64_t ld,
+                                                                int add)
 {
     enum { P = MDL_REAL_PANEL, V = P / LANES };
-    lanes_t sum[4][3 * V] = {{{0}}};
+    lanes_t sum[P][3 * V] = {{{0}}};
     for (int64_t k = 0; k < n_col; k++) {
         const REAL *left = a + k * P, *right = b + k * P;
         lanes_t column[3 * V];
         for (int v = 0; v < n_vector; v++)
             column[v] = load(right + v / V * n_col * P + v % V * LANES);
-        for (int r = 0; r < 4; r++)
+        for (int r = 0; r < n_row; r++)
             for (int v = 0; v < n_vector; v++)
                 sum[r][v] += column[v] * left[r];
     }
-    for (int r = 0; r < 4; r++) {
+    for (int r = 0; r < n_row; r++) {
         for (int v = 0; v < n_vector; v++) {
             lanes_t old = {0};
             if (add)
@@ -97,7 +120,8 @@ static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, c
 }
 
 /* out = or += left right' for packed blocks of n_left and n_right rows; with lower, left and right
- * being the same, only the lower triangle and what its tiles have beyond. */
+ * being the same, only the lower triangle and what its tiles have beyond. A tile needs eight sums
+ * at least to keep the multipliers busy: a single panel gets eight rows. */
 static void multiply_block(const REAL *left, int64_t n_left, const REAL *right, int64_t n_right,
                            int64_t n_col, REAL *out, int64_t ld, int lower, int add)
 {
@@ -105,16 +129,17 @@ static void multiply_block(const REAL *left, int64_t n_left, const REAL *right, 
     int64_t n_panel = mdl_real_padded(n_right) / P;
     for (int64_t panel = 0; panel < n_panel; panel += GROUP) {
         const REAL *b = right + panel * P * n_col;
-        for (int64_t i = lower ? panel * P : 0; i < n_left; i += 4) {
+        for (int64_t i = lower ? panel * P : 0, n_row = 4; i < n_left; i += n_row) {
             const REAL *a = left + i / P * P * n_col + i % P;
             REAL *tile = out + i * ld + panel * P;
             int64_t n = (lower ? (i + 3) / P + 1 : n_panel) - panel;
+            n_row = n == 1 && V == 1 ? P : 4;
             if (n >= GROUP)
-                multiply_tile(a, b, n_col, GROUP * V, tile, ld, add);
+                multiply_tile(a, b, n_col, 4, GROUP * V, tile, ld, add);
             else if (n == 2)
-                multiply_tile(a, b, n_col, 2 * V, tile, ld, add);
+                multiply_tile(a, b, n_col, 4, 2 * V, tile, ld, add);
             else
-                multiply_tile(a, b, n_col, V, tile, ld, add);
+                multiply_tile(a, b, n_col, V == 1 ? P : 4, V, tile, ld, add);
         }
     }
 }
@@ -200,8 +225,9 @@ static int64_t batch_gram(const void *values, int64_t n, int64_t n_feat, void *w
     }
     if (half != 0) {
         REAL scale = (REAL)ldexp(1, -2 * half);
-        for (int64_t i = 0; i < n * mdl_real_padded(n); i++)
-            gram[i] *= scale;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < mdl_real_padded(i + 1); j++)
+                gram[i * mdl_real_padded(n) + j] *= scale;
         *exponent -= half;
     }
     return bad < 0 ? -1 : find_bad(x, n, n_feat, bad);

@@ -71,6 +71,27 @@ static inline lanes_t load(const REAL *from)
     return lanes;
 }
 
+/* WIDE reals as doubles, a vector register of them. */
+enum { WIDE = LANES * REAL_BITS / 64 };
+typedef double wide_t __attribute__((vector_size(WIDE * sizeof(double))));
+typedef REAL narrow_t __attribute__((vector_size(WIDE * sizeof(REAL))));
+
+static inline wide_t widen(const REAL *from)
+{
+#if LANES * REAL_BITS == 256
+    return (wide_t){(double)from[0], (double)from[1], (double)from[2], (double)from[3]};
+#else
+    return (wide_t){(double)from[0], (double)from[1]};
+#endif
+}
+
+static inline wide_t load_wide(const double *from)
+{
+    wide_t wide;
+    memcpy(&wide, from, sizeof wide);
+    return wide;
+}
+
 #include "cka/real_gram.h"
 
 /* Sum of n reals in double. */
@@ -109,20 +130,53 @@ static void norms(const void *values, int64_t n, int64_t n_feat, double *norm)
         norm[i] = square_sum(x + i * n_feat, n_feat);
 }
 
-static double u_centre(const void *values, int64_t n, double *row, void *packed)
+/* Adds n values, a multiple of 8, to columns; returns their sum and adds that of their squares. */
+static double add_to_columns(const REAL *from, int64_t n, double *columns, double *squares)
 {
-    const REAL *gram = values;
-    REAL *out = packed, *end = out + mdl_real_packed(n);
+    enum { V = 8 / WIDE, SQUARES = 8 / LANES };
+    wide_t sum[V] = {{0}};
+    lanes_t square[SQUARES] = {{0}};
+    for (int64_t j = 0; j < n; j += 8) {
+        for (int v = 0; v < V; v++) {
+            wide_t value = widen(from + j + v * WIDE);
+            wide_t column = load_wide(columns + j + v * WIDE) + value;
+            memcpy(columns + j + v * WIDE, &column, sizeof column);
+            sum[v] += value;
+        }
+        for (int v = 0; v < SQUARES; v++)
+            square[v] += load(from + j + v * LANES) * load(from + j + v * LANES);
+    }
+    double total = 0;
+    for (int v = 0; v < SQUARES; v++)
+        *squares += sum_lanes(square[v]);
+    for (int v = 0; v < V; v++)
+        for (int l = 0; l < WIDE; l++)
+            total += sum[v][l];
+    return total;
+}
+
+/* n: a multiple of 8. */
+static void less_means(const REAL *from, int64_t n, const double *row, double here, REAL *out)
+{
+    for (int64_t j = 0; j < n; j += WIDE) {
+        wide_t value = widen(from + j) - load_wide(row + j) - here;
+        narrow_t rounded = __builtin_convertvector(value, narrow_t);
+        memcpy(out + j, &rounded, sizeof rounded);
+    }
+}
+
+/* Rows are taken by eights, with zeros for what is above the diagonal. What is too much of a row in
+ * out, the next one overwrites; the last rows, which have none, go through one more place. */
+static double u_centre(void *values, int64_t n, double *row, void *packed)
+{
+    REAL *gram = values, *out = packed, *end = out + mdl_real_packed(n);
     int64_t ld = mdl_real_padded(n);
     double total = 0, power = 0;
-    memset(row, 0, (size_t)n * sizeof *row);
-    for (int64_t i = 1; i < n; i++) {
-        const REAL *restrict from = gram + i * ld;
-        double *restrict columns = row;
-        for (int64_t j = 0; j < i; j++)
-            columns[j] += (double)from[j];
-        row[i] += plain_sum(from, i);
-        power += square_sum(from, i);
+    memset(row, 0, (size_t)ld * sizeof *row);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t n_left = mdl_real_padded(i);
+        memset(gram + i * ld + i, 0, (size_t)(n_left - i) * sizeof *gram);
+        row[i] += add_to_columns(gram + i * ld, n_left, row, &power);
     }
     for (int64_t i = 0; i < n; i++) {
         total += row[i];
@@ -130,10 +184,10 @@ static double u_centre(const void *values, int64_t n, double *row, void *packed)
     }
     total /= (double)(n - 1) * (double)(n - 2);
     for (int64_t i = 1; i < n; i++) {
-        const REAL *restrict from = gram + i * ld;
-        double here = row[i] - total;
-        for (int64_t j = 0; j < i; j++)
-            out[j] = (REAL)((double)from[j] - row[j] - here);
+        REAL *from = gram + i * ld, *to = end - out < mdl_real_padded(i) ? from : out;
+        less_means(from, mdl_real_padded(i), row, row[i] - total, to);
+        if (to == from)
+            memcpy(out, from, (size_t)i * sizeof *out);
         out += i;
     }
     while (out < end)

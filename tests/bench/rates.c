@@ -1,5 +1,6 @@
 /* The two rates that bound CKA on this machine, by cpu time of one thread: a large sgemm, and
- * read(2) of a file in the cache, in pieces of 1 MiB. Best of several rounds.
+ * read(2) of a file in the cache, in pieces of 1 MiB, to a page boundary (elsewhere it can be
+ * several times slower). Best of several rounds.
  *
  * usage: bench_rates FILE
  * prints: sgemm flop/s, read byte/s */
@@ -39,7 +40,7 @@ static double sgemm_rate(void)
 
 static double read_rate(const char *path)
 {
-    char *buffer = malloc(PIECE);
+    char *buffer = aligned_alloc(4096, PIECE);
     double best = 0;
     int file = open(path, O_RDONLY);
     for (int k = 0; buffer != NULL && file >= 0 && k < ROUNDS; k++) {
