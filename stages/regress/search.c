@@ -31,6 +31,7 @@ int mdl_search_new(int64_t n_max, mdl_search_t **search, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&s->curves, n, sizeof *s->curves, "curves", err));
     MDL_TRY(mdl_alloc(&s->predictions, n, sizeof *s->predictions, "predictions", err));
     MDL_TRY(mdl_alloc(&s->beliefs, n, sizeof *s->beliefs, "beliefs", err));
+    MDL_TRY(mdl_prediction_cache_new(n_max, &s->cache, err));
     *search = s;
     s = NULL;
 done:
@@ -56,6 +57,7 @@ void mdl_search_free(mdl_search_t *search)
     free(search->curves);
     free(search->predictions);
     free(search->beliefs);
+    mdl_prediction_cache_free(search->cache);
     free(search);
 }
 
@@ -87,7 +89,9 @@ int mdl_search_predict(mdl_search_t *search, int64_t n, mdl_error_t *err)
         } while (ratio >= lowest * (1 - 1e-6) && first > end - MDL_SEARCH_MAX_POINT);
         search->curves[k] = (mdl_predict_curve_t){first, (int)(end - first), pool->kind};
     }
-    return mdl_predict(&settings, search->curves, n, search->predictions, err);
+    return mdl_prediction_cache_predict(search->cache, pool, &settings, search->index,
+                                        search->reached, search->curves, n, search->predictions,
+                                        err);
 }
 
 static int64_t lowest(const double *values, int64_t n)

@@ -3,6 +3,7 @@
 #define MDL_REGRESS_SEARCH_STATE_H
 
 #include "regress/interval.h"
+#include "regress/prediction_cache.h"
 #include "regress/search.h"
 
 enum { MDL_SEARCH_MAX_POINT = 64 };
@@ -25,6 +26,7 @@ struct mdl_search {
     mdl_predict_curve_t *curves;   /* [n] */
     mdl_prediction_t *predictions; /* [n] */
     mdl_belief_t *beliefs;         /* [n] */
+    mdl_prediction_cache_t *cache;
 };
 
 /* The value of a key in the setting. */

@@ -4,12 +4,15 @@
 #include "core/text.h"
 #include "io/simulate_file.h"
 #include "mpi/agree.h"
+#include "mpi/queue.h"
 #include "regress/search.h"
 #include "regress/setting_grid.h"
 #include "regress/simulate_output.h"
 
 #include <limits.h>
 #include <stdlib.h>
+
+enum { BLOCK = 32 }; /* settings of an item of work */
 
 typedef struct {
     mdl_stage_t *stage;
@@ -99,12 +102,19 @@ done:
     return rc;
 }
 
-/* One setting on one task: means over the seeds. */
+static mdl_strategy_t strategy_of(const run_t *run, int64_t s)
+{
+    return (mdl_strategy_t)run->grid.settings[s].value[MDL_KEY_STRATEGY];
+}
+
+/* One setting on one task: means over the seeds, of which one stands for all where none is drawn.
+ */
 static int run_cell(run_t *run, int64_t s, int64_t t, mdl_error_t *err)
 {
     const int64_t n_cell = run->grid.n_setting * run->n_pool, cell = s * run->n_pool + t;
-    const double weight = 1 / (double)run->options->n_seed;
-    for (int64_t seed = 0; seed < run->options->n_seed; seed++) {
+    const int64_t n_seed = mdl_strategy_draws(strategy_of(run, s)) ? run->options->n_seed : 1;
+    const double weight = 1 / (double)n_seed;
+    for (int64_t seed = 0; seed < n_seed; seed++) {
         mdl_outcome_t outcome;
         int rc = mdl_search_run(run->search, &run->pools[t], &run->grid.settings[s],
                                 (uint64_t)seed + 1, &outcome, err);
@@ -126,18 +136,47 @@ static int run_cell(run_t *run, int64_t s, int64_t t, mdl_error_t *err)
     return MDL_OK;
 }
 
-/* This rank's share: settings and tasks in turn, so that dear ones are spread. */
-static int run_share(run_t *run, mdl_error_t *err)
+/* What the settings from first on take on the task, in some unit: searches and their predictions go
+ * by the square of the candidates, those by interval do it round by round. */
+static double price(const run_t *run, int64_t first, int64_t end, int64_t t)
 {
-    for (int64_t s = 0; s < run->grid.n_setting; s++)
-        for (int64_t t = 0; t < run->n_pool; t++) {
-            if ((s + t) % run->stage->n_rank != run->stage->rank)
-                continue;
-            int rc = run_cell(run, s, t, err);
-            if (rc != MDL_OK)
-                return rc;
-        }
-    return MDL_OK;
+    const double n = (double)run->pools[t].n;
+    double sum = 0;
+    for (int64_t s = first; s < end; s++) {
+        mdl_strategy_t strategy = strategy_of(run, s);
+        double rounds = strategy == MDL_STRATEGY_INTERVAL || strategy == MDL_STRATEGY_CROSS ? 4 : 1;
+        sum += rounds * (mdl_strategy_draws(strategy) ? (double)run->options->n_seed : 1);
+    }
+    return sum * n * n;
+}
+
+/* A block of neighbouring settings on one task is an item of a queue that the ranks empty together:
+ * neighbours have predictions in common. */
+static int run_items(run_t *run, mdl_error_t *err)
+{
+    const int64_t n_setting = run->grid.n_setting, n_block = (n_setting + BLOCK - 1) / BLOCK;
+    const int64_t n_item = n_block * run->n_pool;
+    mdl_queue_t *queue = NULL;
+    double *prices;
+    int rc = mdl_alloc(&prices, (size_t)n_item, sizeof *prices, "a work queue", err);
+    for (int64_t k = 0; rc == MDL_OK && k < n_item; k++) {
+        int64_t first = k % n_block * BLOCK, end = first + BLOCK;
+        prices[k] = price(run, first, end < n_setting ? end : n_setting, k / n_block);
+    }
+    MDL_TRY(mdl_agree(run->stage->comm, rc, err));
+    MDL_TRY(mdl_queue_open(run->stage->comm, n_item, prices, &queue, err));
+    for (int64_t k = mdl_queue_take(queue); k >= 0 && rc == MDL_OK; k = mdl_queue_take(queue)) {
+        int64_t first = k % n_block * BLOCK;
+        for (int64_t s = first; rc == MDL_OK && s < first + BLOCK && s < n_setting; s++)
+            rc = run_cell(run, s, k / n_block, err);
+        if (rc != MDL_OK)
+            mdl_queue_stop(queue);
+    }
+    mdl_queue_close(queue);
+    rc = mdl_agree(run->stage->comm, rc, err);
+done:
+    free(prices);
+    return rc;
 }
 
 /* Brings the shares together on rank 0. */
@@ -165,7 +204,7 @@ int mdl_simulate_run(mdl_stage_t *stage, const mdl_simulate_options_t *options, 
     int rc;
     MDL_TRY(mdl_agree(stage->comm, prepare(&run, method, err), err));
     double start = MPI_Wtime();
-    MDL_TRY(mdl_agree(stage->comm, run_share(&run, err), err));
+    MDL_TRY(run_items(&run, err));
     MDL_TRY(collect(&run, err));
     mdl_log(MDL_LOG_INFO, "searches: %lld in %.2f s",
             (long long)(run.grid.n_setting * run.n_pool * options->n_seed), MPI_Wtime() - start);

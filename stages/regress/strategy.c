@@ -26,6 +26,8 @@ static const spec_t keys[MDL_N_KEY] = {
     [MDL_KEY_TOLERANCE] = {"tolerance", 0, 1e6, 5e-5, 0},
     [MDL_KEY_MAX_POINTS] = {"max_points", 1, 60, 5, 1},
     [MDL_KEY_CONFIDENCE] = {"confidence", 0.001, 0.999999, 0.9, 0},
+    [MDL_KEY_MARGIN] = {"margin", 0, 100, 1, 0},
+    [MDL_KEY_FLOOR] = {"floor", 0, 1, 0.125, 0},
     [MDL_KEY_SHARE] = {"share", 0, 1, 0.1, 0},
     [MDL_KEY_CLUSTERS] = {"clusters", 0, 1, 1, 1},
     [MDL_KEY_HALVING] = {"halving", 0, 1, 1, 1},
@@ -110,6 +112,11 @@ const char *mdl_setting_print(const mdl_setting_t *setting, mdl_key_t key, char 
     return buffer;
 }
 
+int mdl_strategy_draws(mdl_strategy_t strategy)
+{
+    return strategy == MDL_STRATEGY_RANDOM || strategy == MDL_STRATEGY_ADDITIVE;
+}
+
 /* What the baselines and INTERVAL have otherwise than the paper. */
 static double default_of(mdl_strategy_t strategy, mdl_key_t key)
 {
@@ -119,7 +126,9 @@ static double default_of(mdl_strategy_t strategy, mdl_key_t key)
     if (key == MDL_KEY_MAX_RATIO && strategy != MDL_STRATEGY_PAPER)
         return 1;
     if (key == MDL_KEY_START_RATIO && by_interval)
-        return 1.0 / 32;
+        return 1.0 / 64;
+    if (key == MDL_KEY_CONFIDENCE && strategy == MDL_STRATEGY_CROSS)
+        return 0.8;
     if (strategy == MDL_STRATEGY_SCORE && key == MDL_KEY_SHARE)
         return 0;
     if (strategy == MDL_STRATEGY_HALVING && key == MDL_KEY_KEEP)

@@ -9,7 +9,7 @@
 typedef enum {
     MDL_STRATEGY_PAPER,    /* clusters, halving of their medoids, regression of the survivors */
     MDL_STRATEGY_INTERVAL, /* train those whose interval reaches the leader's */
-    MDL_STRATEGY_CROSS,    /* INTERVAL on the cheapest column, then on its best encoder's row */
+    MDL_STRATEGY_CROSS,    /* INTERVAL on a cheap column, then on its best encoder's row */
     MDL_STRATEGY_HALVING,  /* successive halving of all candidates, to ratio 1 */
     MDL_STRATEGY_ADDITIVE, /* one row and one column of the VE x LLM matrix, the rest added up */
     MDL_STRATEGY_SCORE,    /* by scores that need no training */
@@ -32,7 +32,9 @@ typedef enum {
     MDL_KEY_POINTS,
     MDL_KEY_TOLERANCE,
     MDL_KEY_MAX_POINTS,
-    MDL_KEY_CONFIDENCE,
+    MDL_KEY_CONFIDENCE, /* of the intervals that INTERVAL and CROSS cut by */
+    MDL_KEY_MARGIN,     /* standard errors by which their leader has to be beaten */
+    MDL_KEY_FLOOR,      /* ratio before which they don't cut slow starters */
     MDL_KEY_SHARE,      /* of the candidates that RANDOM and SCORE train */
     MDL_KEY_CLUSTERS,   /* 0 = every candidate is a cluster of its own */
     MDL_KEY_HALVING,    /* 0 = every cluster lives */
@@ -58,6 +60,9 @@ int mdl_setting_parse(mdl_setting_t *setting, mdl_key_t key, const char *text, m
 
 /* The value of a key as text, into buffer. */
 const char *mdl_setting_print(const mdl_setting_t *setting, mdl_key_t key, char buffer[32]);
+
+/* 1 when the seed makes a difference. */
+int mdl_strategy_draws(mdl_strategy_t strategy);
 
 /* The setting with every NaN replaced by its strategy's default. */
 mdl_setting_t mdl_setting_resolve(const mdl_setting_t *setting);
