@@ -1,0 +1,65 @@
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/operations.h"
+
+namespace mdl::engine
+{
+
+static const mdl_backend_t cuda = {
+    .name = "cuda",
+    .on_host = 0,
+    .n_logit_row = 1024,
+    .alloc = alloc,
+    .release = release,
+    .upload = upload,
+    .download = download,
+    .copy = copy,
+    .zero = zero,
+    .matmul_nt = matmul_nt,
+    .matmul_nn = matmul_nn,
+    .matmul_tn = matmul_tn,
+    .linear_forward = linear_forward,
+    .linear_backward = linear_backward,
+    .rmsnorm_forward = rmsnorm_forward,
+    .rmsnorm_backward = rmsnorm_backward,
+    .head_norm_forward = head_norm_forward,
+    .head_norm_backward = head_norm_backward,
+    .rope_forward = rope_forward,
+    .rope_backward = rope_backward,
+    .attention_n_scratch = attention_n_scratch,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .swiglu_forward = swiglu_forward,
+    .swiglu_backward = swiglu_backward,
+    .geglu_forward = geglu_forward,
+    .geglu_backward = geglu_backward,
+    .gelu_forward = gelu_forward,
+    .gelu_backward = gelu_backward,
+    .rows_set = rows_set,
+    .rows_add_scaled = rows_add_scaled,
+    .rows_sum = rows_sum,
+    .rows_move = rows_move,
+    .rows_largest = rows_largest,
+    .cross_entropy_forward = cross_entropy_forward,
+    .cross_entropy_backward = cross_entropy_backward,
+    .vector_add = vector_add,
+    .vector_scale = vector_scale,
+    .vector_square_sum = vector_square_sum,
+    .adam_step = adam_step,
+};
+
+} // namespace mdl::engine
+
+extern "C" int mdl_backend_cuda_count(const char **why)
+{
+    int n = 0;
+    cudaError_t status = cudaGetDeviceCount(&n);
+    *why = status == cudaSuccess || status == cudaErrorNoDevice ? "CUDA finds no GPU on this node"
+                                                                : cudaGetErrorString(status);
+    return status == cudaSuccess ? n : 0;
+}
+
+extern "C" int mdl_backend_cuda(int device, const mdl_backend_t **backend, mdl_error_t *err)
+{
+    *backend = &mdl::engine::cuda;
+    return mdl::engine::open_device(device, err);
+}
