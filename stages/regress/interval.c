@@ -29,7 +29,7 @@ void mdl_interval_borrow(const mdl_interval_t *interval, mdl_belief_t *beliefs, 
     double slope = variance_by_distance(interval, beliefs, n);
     for (int64_t i = 0; i < n; i++) {
         int64_t nearest = -1;
-        if (beliefs[i].ratio > 0)
+        if (beliefs[i].ratio > 0 || isinf(beliefs[i].log_error))
             continue;
         for (int64_t j = 0; j < n; j++)
             if (beliefs[j].ratio > 0 && (nearest < 0 || interval->distance[i * n + j] <
@@ -62,17 +62,27 @@ static int64_t leader_by_value(const mdl_belief_t *beliefs, int64_t n)
     return leader;
 }
 
+/* Why a candidate that isn't the leader is kept; z joined sigmas are the reach of an interval. */
+static mdl_keep_t judge(const mdl_interval_t *interval, const mdl_belief_t *one,
+                        const mdl_belief_t *leader, double z)
+{
+    const double joined = sqrt(one->sigma * one->sigma + leader->sigma * leader->sigma);
+    if (one->log_error - leader->log_error + interval->margin * leader->noise <= z * joined)
+        return MDL_KEEP_REACH;
+    return one->is_slow && one->ratio < interval->floor * (1 - 1e-9) ? MDL_KEEP_SLOW : MDL_KEEP_NOT;
+}
+
 int64_t mdl_interval_keep(const mdl_interval_t *interval, const mdl_belief_t *beliefs, int64_t n,
                           uint8_t *keep)
 {
-    const mdl_belief_t *leader = &beliefs[mdl_interval_leader(beliefs, n)];
     const double z = mdl_quantile_normal(0.5 * (1 + interval->confidence));
-    int64_t n_kept = 0, by_value = leader_by_value(beliefs, n);
+    const int64_t leader = mdl_interval_leader(beliefs, n), by_value = leader_by_value(beliefs, n);
+    int64_t n_kept = 0;
     for (int64_t i = 0; i < n; i++) {
-        const mdl_belief_t *b = &beliefs[i];
-        double joined = sqrt(b->sigma * b->sigma + leader->sigma * leader->sigma);
-        keep[i] = b == leader || i == by_value || b->log_error - leader->log_error <= z * joined;
-        n_kept += keep[i];
+        keep[i] = (uint8_t)(i == leader     ? MDL_KEEP_LEADER
+                            : i == by_value ? MDL_KEEP_VALUE
+                                            : judge(interval, &beliefs[i], &beliefs[leader], z));
+        n_kept += keep[i] != MDL_KEEP_NOT;
     }
     return n_kept;
 }

@@ -26,11 +26,10 @@ int mdl_search_new(int64_t n_max, mdl_search_t **search, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&s->rank, 2 * n, sizeof *s->rank, "ranks", err));
     MDL_TRY(mdl_alloc(&s->keep, n, sizeof *s->keep, "flags", err));
     MDL_TRY(mdl_alloc(&s->index, n, sizeof *s->index, "indices", err));
-    MDL_TRY(mdl_alloc(&s->members, n, sizeof *s->members, "indices", err));
-    MDL_TRY(mdl_alloc(&s->points, n * MDL_SEARCH_MAX_POINT, sizeof *s->points, "points", err));
+    MDL_TRY(mdl_alloc(&s->points, n * MDL_ROUNDS_MAX_POINT, sizeof *s->points, "points", err));
     MDL_TRY(mdl_alloc(&s->curves, n, sizeof *s->curves, "curves", err));
     MDL_TRY(mdl_alloc(&s->predictions, n, sizeof *s->predictions, "predictions", err));
-    MDL_TRY(mdl_alloc(&s->beliefs, n, sizeof *s->beliefs, "beliefs", err));
+    MDL_TRY(mdl_rounds_space_new(n_max, &s->rounds, err));
     MDL_TRY(mdl_prediction_cache_new(n_max, &s->cache, err));
     *search = s;
     s = NULL;
@@ -52,11 +51,10 @@ void mdl_search_free(mdl_search_t *search)
     free(search->rank);
     free(search->keep);
     free(search->index);
-    free(search->members);
     free(search->points);
     free(search->curves);
     free(search->predictions);
-    free(search->beliefs);
+    mdl_rounds_space_free(search->rounds);
     mdl_prediction_cache_free(search->cache);
     free(search);
 }
@@ -68,28 +66,39 @@ double mdl_search_train(mdl_search_t *search, int64_t i, double ratio)
     return point.error;
 }
 
-int mdl_search_predict(mdl_search_t *search, int64_t n, mdl_error_t *err)
+int mdl_search_list(const mdl_search_t *search, int64_t i, double ratio, mdl_point_t *points)
 {
-    const mdl_pool_t *pool = search->pool;
     const double divisor = mdl_search_value(search, MDL_KEY_DIVISOR);
-    const mdl_predict_settings_t settings = {
+    const double lowest = search->pool->curves[i]->points[0].ratio * (1 - 1e-6);
+    int n = 1;
+    for (double next = ratio / divisor; next >= lowest && n < MDL_ROUNDS_MAX_POINT; next /= divisor)
+        n++;
+    for (int k = n - 1; k >= 0; k--, ratio /= divisor)
+        points[k] = mdl_pool_point(search->pool, i, ratio);
+    return n;
+}
+
+mdl_predict_settings_t mdl_search_predict_settings(const mdl_search_t *search)
+{
+    return (mdl_predict_settings_t){
         .method = (mdl_method_t)mdl_search_value(search, MDL_KEY_METHOD),
         .confidence = mdl_search_value(search, MDL_KEY_CONFIDENCE),
-        .divisor = divisor,
+        .divisor = mdl_search_value(search, MDL_KEY_DIVISOR),
         .min_points = (int64_t)mdl_search_value(search, MDL_KEY_POINTS),
         .max_points = (int64_t)mdl_search_value(search, MDL_KEY_MAX_POINTS),
         .tolerance = mdl_search_value(search, MDL_KEY_TOLERANCE)};
+}
+
+int mdl_search_predict(mdl_search_t *search, int64_t n, mdl_error_t *err)
+{
+    const mdl_predict_settings_t settings = mdl_search_predict_settings(search);
     for (int64_t k = 0; k < n; k++) {
-        int64_t i = search->index[k];
-        mdl_point_t *end = search->points + (k + 1) * MDL_SEARCH_MAX_POINT, *first = end;
-        double ratio = search->reached[i], lowest = pool->curves[i]->points[0].ratio;
-        do {
-            *--first = mdl_pool_point(pool, i, ratio);
-            ratio /= divisor;
-        } while (ratio >= lowest * (1 - 1e-6) && first > end - MDL_SEARCH_MAX_POINT);
-        search->curves[k] = (mdl_predict_curve_t){first, (int)(end - first), pool->kind};
+        const int64_t i = search->index[k];
+        mdl_point_t *points = search->points + k * MDL_ROUNDS_MAX_POINT;
+        int n_point = mdl_search_list(search, i, search->reached[i], points);
+        search->curves[k] = (mdl_predict_curve_t){points, n_point, search->pool->kind};
     }
-    return mdl_prediction_cache_predict(search->cache, pool, &settings, search->index,
+    return mdl_prediction_cache_predict(search->cache, search->pool, &settings, search->index,
                                         search->reached, search->curves, n, search->predictions,
                                         err);
 }
@@ -177,10 +186,8 @@ int mdl_search_run(mdl_search_t *search, const mdl_pool_t *pool, const mdl_setti
         rc = mdl_search_paper(search, &choice, err);
         break;
     case MDL_STRATEGY_INTERVAL:
-        rc = mdl_search_interval(search, &choice, err);
-        break;
     case MDL_STRATEGY_CROSS:
-        rc = mdl_search_cross(search, &choice, err);
+        rc = mdl_search_rounds(search, &choice, err);
         break;
     case MDL_STRATEGY_ADDITIVE:
         rc = mdl_search_additive(search, &choice, err);
