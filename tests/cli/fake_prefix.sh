@@ -12,7 +12,7 @@ make_fake_prefix() { # PREFIX
     ln -sfn "$MORDAL_BUILD_DIR/share/mordal" "$1/share/mordal"
     cp "$MORDAL_BUILD_DIR/bin/mordal" "$MORDAL_BUILD_DIR/bin/mordal-study" "$1/bin/"
     write_fake_stage "$1/bin/mordal-archive"
-    for name in cka cluster rung regress report; do
+    for name in cka cluster rung regress report score; do
         cp "$1/bin/mordal-archive" "$1/bin/mordal-$name"
     done
 }
