@@ -74,6 +74,36 @@ static int read_shape(mdl_archive_t *archive, mdl_error_t *err)
     return MDL_OK;
 }
 
+const char *mdl_archive_state_name(mdl_archive_state_t state)
+{
+    static const char *const names[] = {"whole", "open", "settled", "undecided"};
+    return names[state];
+}
+
+/* Of an archive that is made until the clusters are settled. */
+static int read_stop(mdl_archive_t *archive, mdl_error_t *err)
+{
+    mdl_archive_stop_t *stop = &archive->stop;
+    char *name = NULL;
+    int rc = MDL_OK, state = MDL_ARCHIVE_OPEN;
+    if (H5Aexists(archive->file, "n_available") <= 0)
+        return MDL_OK;
+    MDL_TRY(mdl_h5_get_int(archive->file, "n_available", &stop->n_available, err));
+    MDL_TRY(mdl_h5_get_text(archive->file, "stop", &name, err));
+    MDL_TRY(mdl_h5_get_text(archive->file, "stop_rule", &stop->rule, err));
+    MDL_TRY(mdl_h5_get_double(archive->file, "confidence", &stop->confidence, err));
+    while (state < MDL_ARCHIVE_UNDECIDED && strcmp(name, mdl_archive_state_name(state)) != 0)
+        state++;
+    stop->state = state;
+    if (strcmp(name, mdl_archive_state_name(state)) != 0 || stop->n_available < archive->n_sample ||
+        !(stop->confidence >= 0 && stop->confidence <= 1))
+        rc = damaged(archive, "its attributes stop, n_available and confidence don't go together",
+                     err);
+done:
+    free(name);
+    return rc;
+}
+
 static int find_digests(mdl_archive_t *archive, mdl_error_t *err)
 {
     int64_t dims[MDL_H5_MAX_RANK];
@@ -128,6 +158,7 @@ int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err
     MDL_TRY(read_shape(made, err));
     MDL_TRY(read_encoding(made, err));
     MDL_TRY(read_ids(made, err));
+    MDL_TRY(read_stop(made, err));
     MDL_TRY(find_digests(made, err));
     made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (made->descriptor < 0)
@@ -150,6 +181,7 @@ void mdl_archive_close(mdl_archive_t *archive)
     free(archive->path);
     free(archive->model);
     free(archive->side);
+    free(archive->stop.rule);
     free(archive->label);
     free(archive->sample_ids);
     free(archive);

@@ -7,7 +7,8 @@
  *   /row_digest  (n_sample) uint64, XXH3-64 of the row's stored bytes, checked at every read
  * Root attributes as of every result, and: model, side (vision | language), label (what the rows
  * are, e.g. "mean last hidden state after dinov2s"), encoding (float16 | bfloat16 | float32 |
- * float64), source (where the numbers come from). */
+ * float64), source (where the numbers come from); of an archive that is made until the clusters are
+ * settled also n_available, stop, stop_rule and confidence. */
 #ifndef MDL_IO_ARCHIVE_FILE_H
 #define MDL_IO_ARCHIVE_FILE_H
 
@@ -19,12 +20,28 @@
 #define MDL_ARCHIVE_SCHEMA "mordal-archive"
 enum { MDL_ARCHIVE_VERSION = 1, MDL_ARCHIVE_MAX_ROW = 1 << 27 /* values of one row */ };
 
+/* Whether an archive holds all samples that were wanted. */
+typedef enum {
+    MDL_ARCHIVE_WHOLE,
+    MDL_ARCHIVE_OPEN,     /* it is still growing */
+    MDL_ARCHIVE_SETTLED,  /* it has as many as settle the clusters */
+    MDL_ARCHIVE_UNDECIDED /* it has all, and they leave the clusters open */
+} mdl_archive_state_t;
+
+typedef struct {
+    mdl_archive_state_t state; /* WHOLE: the rest is not there */
+    int64_t n_available;       /* samples that there could be */
+    double confidence;         /* SETTLED, UNDECIDED: that the clusters are right, 0 to 1 */
+    char *rule;                /* what was asked, "key=value" a line */
+} mdl_archive_stop_t;
+
 typedef struct {
     const char *model, *side, *label, *source;
     mdl_encoding_t encoding;
     int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
     const char *const *sample_ids;     /* n_sample, the same on every rank */
-} mdl_archive_info_t;                  /* all borrowed until mdl_archive_finish */
+    mdl_archive_stop_t stop;
+} mdl_archive_info_t; /* all borrowed until mdl_archive_finish */
 
 typedef struct mdl_archive_writer mdl_archive_writer_t;
 
@@ -50,6 +67,7 @@ typedef struct {
     mdl_encoding_t encoding;
     int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
     char **sample_ids;                 /* n_sample */
+    mdl_archive_stop_t stop;
     char content_digest[MDL_DIGEST_SIZE];
     int descriptor;       /* of the same file, for pread */
     int64_t data_start;   /* where the bytes of /activation begin */
@@ -60,6 +78,9 @@ typedef struct {
  * everything but the rows. Not collective. */
 int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err);
 void mdl_archive_close(mdl_archive_t *archive);
+
+/* "whole", "open", "settled", "undecided". */
+const char *mdl_archive_state_name(mdl_archive_state_t state);
 
 /* Values of one row: n_token x n_feat, or n_feat. */
 int64_t mdl_archive_row_size(const mdl_archive_t *archive);

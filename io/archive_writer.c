@@ -118,7 +118,13 @@ static int write_attributes(hid_t file, const mdl_archive_info_t *info, mdl_erro
     MDL_TRY(mdl_h5_set_text(file, "label", info->label, err));
     MDL_TRY(mdl_h5_set_text(file, "source", info->source, err));
     MDL_TRY(mdl_h5_set_text(file, "encoding", mdl_encoding_name(info->encoding), err));
-    rc = mdl_h5_set_text(file, "digested_by_row", "activation", err);
+    MDL_TRY(mdl_h5_set_text(file, "digested_by_row", "activation", err));
+    if (info->stop.state == MDL_ARCHIVE_WHOLE)
+        goto done;
+    MDL_TRY(mdl_h5_set_int(file, "n_available", info->stop.n_available, err));
+    MDL_TRY(mdl_h5_set_text(file, "stop", mdl_archive_state_name(info->stop.state), err));
+    MDL_TRY(mdl_h5_set_text(file, "stop_rule", info->stop.rule, err));
+    rc = mdl_h5_set_double(file, "confidence", info->stop.confidence, err);
 done:
     return rc;
 }

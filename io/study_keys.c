@@ -50,7 +50,9 @@ const mdl_study_key_t mdl_study_keys[] = {
     {"similarity.batch", MDL_KEY_INT, AT(similarity.batch), .initial = "64", .values = "[4,)",
      .unit = "rows", .help = "size of a batch of the minibatch estimator"},
     {"similarity.stop", MDL_KEY_CHOICE, AT(similarity.stop), .initial = "none",
-     .values = "none|clusters", .help = "stop reading once the clusters are settled (minibatch)"},
+     .values = "none|clusters",
+     .help =
+         "stop reading, and extracting hidden states, once the clusters are settled (minibatch)"},
     {"similarity.alpha", MDL_KEY_NUMBER, AT(similarity.alpha), .initial = "0.05",
      .values = "(0,0.5]", .unit = "probability", .help = "of stopping with other clusters"},
     {"similarity.gram_cache", MDL_KEY_BOOL, AT(similarity.gram_cache), .initial = "false",

@@ -33,10 +33,13 @@ typedef struct {
     mdl_features_t *features;
     mdl_adapter_t *adapter;
     mdl_workspace_t *workspace;
-    int64_t n_sample;   /* rows */
+    int64_t n_sample;   /* that there could be */
+    int64_t n_row;      /* of the archive */
+    int64_t n_kept;     /* rows that it has already */
+    mdl_archive_t *old; /* and where they are */
     int64_t n_position; /* of the longest of them */
     int64_t n_feat;     /* d of the decoder */
-    char **ids;
+    char **ids;         /* of all samples, unless extract->rows has them */
 } job_t;
 
 static const char *base_name(const char *path)
@@ -58,16 +61,16 @@ static int name_things(job_t *job, const char *vision, mdl_error_t *err)
     job->label = mdl_text("%s after %s", rows[job->pooling], vision);
     job->source = mdl_text("%s over %s", base_name(job->language->checkpoint),
                            base_name(job->language->corpus_path));
-    job->configuration =
-        mdl_text("model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
-                 "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64
-                 "\nlearning_rate=%.15g\nschedule=%s\nwarmup_ratio=%.15g\nbeta1=%.15g\nbeta2=%.15g"
-                 "\nepsilon=%.15g\nweight_decay=%.15g\nclip_norm=%.15g",
-                 job->language->model, vision, extract->pooling, extract->samples, extract->warmup,
-                 settings->seed, settings->epochs, settings->batch, optimiser->learning_rate,
-                 optimiser->schedule == MDL_SCHEDULE_COSINE ? "cosine" : "linear",
-                 optimiser->warmup_ratio, optimiser->beta1, optimiser->beta2, optimiser->epsilon,
-                 optimiser->weight_decay, optimiser->clip_norm);
+    job->configuration = mdl_text(
+        "model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
+        "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64
+        "\nlearning_rate=%.15g\nschedule=%s\nwarmup_ratio=%.15g\nbeta1=%.15g\nbeta2=%.15g"
+        "\nepsilon=%.15g\nweight_decay=%.15g\nclip_norm=%.15g%s",
+        job->language->model, vision, extract->pooling, extract->samples, extract->warmup,
+        settings->seed, settings->epochs, settings->batch, optimiser->learning_rate,
+        optimiser->schedule == MDL_SCHEDULE_COSINE ? "cosine" : "linear", optimiser->warmup_ratio,
+        optimiser->beta1, optimiser->beta2, optimiser->epsilon, optimiser->weight_decay,
+        optimiser->clip_norm, extract->rows != NULL ? "\norder=random" : "");
     if (job->vision == NULL || job->label == NULL || job->source == NULL ||
         job->configuration == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the names of an extraction");
@@ -100,6 +103,29 @@ static mdl_log_level_t level_of(const job_t *job)
     return job->stage->study_path != NULL ? MDL_LOG_VERBOSE : MDL_LOG_INFO;
 }
 
+/* How many rows of the present archive are the first of those that are wanted, and whether that is
+ * all there is to do. */
+static int look_at_rows(job_t *job, int *current, mdl_error_t *err)
+{
+    const mdl_extract_rows_t *rows = job->extract->rows;
+    const mdl_archive_stop_t *wanted = &rows->stop;
+    mdl_archive_t *old = NULL;
+    int rc = mdl_archive_open(job->extract->out, &old, err);
+    if (rc != MDL_OK)
+        return rc;
+    while (job->n_kept < old->n_sample && job->n_kept < rows->n_row &&
+           strcmp(old->sample_ids[job->n_kept], rows->ids[job->n_kept]) == 0)
+        job->n_kept++;
+    *current = job->n_kept == rows->n_row;
+    if (*current && wanted->state != MDL_ARCHIVE_OPEN)
+        *current = old->n_sample == rows->n_row && old->stop.state == wanted->state &&
+                   old->stop.n_available == wanted->n_available &&
+                   old->stop.confidence == wanted->confidence &&
+                   strcmp(old->stop.rule, wanted->rule) == 0;
+    mdl_archive_close(old);
+    return MDL_OK;
+}
+
 /* Rank 0: is the archive there and made from the same? */
 static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provenance, int *current,
                 mdl_error_t *err)
@@ -112,12 +138,14 @@ static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provena
     if (rc != MDL_OK)
         return rc;
     *current = mdl_result_is_current(job->extract->out, provenance, why);
-    if (*current && !job->stage->force)
-        mdl_log(level_of(job), "up to date: %s", job->extract->out);
-    else if (!*current && access(job->extract->out, F_OK) == 0)
+    if (!*current && access(job->extract->out, F_OK) == 0)
         mdl_log(MDL_LOG_INFO, "making %s again: %s", job->extract->out, why);
-    *current = *current && !job->stage->force;
-    return MDL_OK;
+    *current = *current && !job->extract->anew;
+    if (*current && job->extract->rows != NULL)
+        rc = look_at_rows(job, current, err);
+    if (*current)
+        mdl_log(level_of(job), "up to date: %s", job->extract->out);
+    return rc;
 }
 
 static int load_language(mdl_extract_language_t *language, mdl_error_t *err)
@@ -161,30 +189,48 @@ static int count_rows(job_t *job, const mdl_corpus_t *corpus, int64_t n_visual, 
     return MDL_OK;
 }
 
-/* "IMAGE#K", K counting the image's evaluation samples from 0. */
-static int name_rows(job_t *job, mdl_error_t *err)
+typedef struct {
+    const char *image;
+    int64_t place; /* among the evaluation samples */
+} named_t;
+
+static int by_image_and_place(const void *left, const void *right)
 {
-    const mdl_corpus_t *corpus = job->language->corpus;
-    int64_t *n_seen = NULL;
-    size_t n_byte = (size_t)job->n_sample * (sizeof(char *) + 22);
-    for (int64_t i = 0; i < job->n_sample; i++)
-        n_byte += strlen(corpus->image[corpus->eval[i]]);
+    const named_t *a = left, *b = right;
+    int order = strcmp(a->image, b->image);
+    return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+int mdl_extract_ids(const mdl_corpus_t *corpus, int64_t n, char ***ids, mdl_error_t *err)
+{
+    named_t *named = NULL;
+    int64_t *k = NULL;
+    size_t n_byte = (size_t)n * (sizeof(char *) + 22);
     int rc;
-    MDL_TRY(mdl_alloc(&n_seen, (size_t)job->features->n_image, sizeof *n_seen, "counts", err));
-    MDL_TRY(mdl_alloc(&job->ids, n_byte, 1, "sample ids", err));
-    char *next = (char *)(job->ids + job->n_sample);
-    for (int64_t i = 0; i < job->n_sample; i++) {
-        int64_t sample = corpus->eval[i];
-        job->ids[i] = next;
-        next += 1 + sprintf(next, "%s#%" PRId64, corpus->image[sample],
-                            n_seen[job->features->image[sample]]++);
+    *ids = NULL;
+    MDL_TRY(mdl_alloc(&named, (size_t)n, sizeof *named, "sample ids", err));
+    MDL_TRY(mdl_alloc(&k, (size_t)n, sizeof *k, "sample ids", err));
+    for (int64_t i = 0; i < n; i++) {
+        named[i] = (named_t){corpus->image[corpus->eval[i]], i};
+        n_byte += strlen(named[i].image);
+    }
+    qsort(named, (size_t)n, sizeof *named, by_image_and_place);
+    for (int64_t i = 1; i < n; i++)
+        if (strcmp(named[i].image, named[i - 1].image) == 0)
+            k[named[i].place] = k[named[i - 1].place] + 1;
+    MDL_TRY(mdl_alloc(ids, n_byte, 1, "sample ids", err));
+    char *next = (char *)(*ids + n);
+    for (int64_t i = 0; i < n; i++) {
+        (*ids)[i] = next;
+        next += 1 + sprintf(next, "%s#%" PRId64, corpus->image[corpus->eval[i]], k[i]);
     }
 done:
-    free(n_seen);
+    free(named);
+    free(k);
     return rc;
 }
 
-/* All that this rank needs, the warmed-up projector too. Not collective. */
+/* What new rows need, the warmed-up projector too. Not collective. */
 static int prepare(job_t *job, mdl_error_t *err)
 {
     const mdl_extract_t *extract = job->extract;
@@ -193,10 +239,16 @@ static int prepare(job_t *job, mdl_error_t *err)
     MDL_TRY(load_language(language, err));
     MDL_TRY(mdl_features_read(extract->vision, language->corpus, &job->features, err));
     MDL_TRY(count_rows(job, language->corpus, job->features->n_visual, err));
-    MDL_TRY(name_rows(job, err));
+    if (extract->rows == NULL)
+        MDL_TRY(mdl_extract_ids(language->corpus, job->n_sample, &job->ids, err));
     job->n_feat = mdl_decoder_config(language->decoder)->n_feat;
-    MDL_TRY(mdl_training_warm_up(&extract->settings, language->decoder, language->corpus,
-                                 job->features, extract->warmup, &job->adapter, err));
+    if (extract->adapter != NULL)
+        job->adapter = *extract->adapter;
+    if (job->adapter == NULL)
+        MDL_TRY(mdl_training_warm_up(&extract->settings, language->decoder, language->corpus,
+                                     job->features, extract->warmup, &job->adapter, err));
+    if (extract->adapter != NULL)
+        *extract->adapter = job->adapter;
     rc = mdl_workspace_new(language->decoder, job->adapter, job->n_position, &job->workspace, err);
 done:
     return rc;
@@ -206,8 +258,10 @@ static int compute_rows(const job_t *job, int64_t first, int64_t n_row, int64_t 
                         float *hidden, float *rows, mdl_error_t *err)
 {
     const mdl_corpus_t *corpus = job->language->corpus;
+    const mdl_extract_rows_t *chosen = job->extract->rows;
     for (int64_t i = 0; i < n_row; i++) {
-        mdl_sample_t sample = mdl_training_sample(corpus, job->features, corpus->eval[first + i]);
+        int64_t place = chosen != NULL ? chosen->order[first + i] : first + i;
+        mdl_sample_t sample = mdl_training_sample(corpus, job->features, corpus->eval[place]);
         int rc = mdl_sample_hidden(job->workspace, &sample, hidden, err);
         if (rc != MDL_OK)
             return rc;
@@ -224,59 +278,101 @@ static int stop_together(const job_t *job, mdl_error_t *err)
     return stop ? mdl_fail(err, MDL_E_AGAIN, "%s is not written yet", job->extract->out) : MDL_OK;
 }
 
-static int write_rows(const job_t *job, mdl_archive_writer_t *writer, mdl_error_t *err)
+/* Rows that are written at a time. */
+static int64_t piece_of(int64_t n_value)
 {
-    int64_t first, end, n_value = job->n_feat;
+    int64_t n_piece = PIECE_BYTES / (n_value * (int64_t)sizeof(float));
+    return n_piece < 1 ? 1 : n_piece > PIECE_ROWS ? PIECE_ROWS : n_piece;
+}
+
+/* Rows [from, to) of the archive, dealt over the ranks: those of the old one, or new ones. hidden:
+ * scratch for a sample, n_value: of a row. */
+static int write_rows(const job_t *job, mdl_archive_writer_t *writer, int64_t from, int64_t to,
+                      float *hidden, int64_t n_value, mdl_error_t *err)
+{
+    int64_t first, end, n_piece = piece_of(n_value);
     int n_rank = job->stage->n_rank;
-    float *hidden = NULL, *rows = NULL;
+    float *rows = NULL;
     mdl_progress_t progress;
-    if (job->pooling == MDL_POOL_ALL)
-        n_value *= job->n_position;
-    int64_t n_piece = PIECE_BYTES / (n_value * (int64_t)sizeof *rows);
-    n_piece = n_piece < 1 ? 1 : n_piece > PIECE_ROWS ? PIECE_ROWS : n_piece;
-    mdl_block_range(job->n_sample, n_rank, job->stage->rank, &first, &end);
-    int rc = mdl_alloc(&hidden, (size_t)(job->n_position * job->n_feat), sizeof *hidden,
-                       "hidden states", err);
-    if (rc == MDL_OK)
-        rc = mdl_alloc(&rows, (size_t)(n_piece * n_value), sizeof *rows, "rows", err);
+    mdl_block_range(to - from, n_rank, job->stage->rank, &first, &end);
+    int rc = mdl_alloc(&rows, (size_t)(n_piece * n_value), sizeof *rows, "rows", err);
     MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-    mdl_progress_start(&progress, "samples", (double)job->n_sample);
-    int64_t most = (job->n_sample + n_rank - 1) / n_rank; /* all ranks take equally many steps */
+    mdl_progress_start(&progress, "samples", (double)(to - from));
+    int64_t most = (to - from + n_rank - 1) / n_rank; /* all ranks take equally many steps */
     for (int64_t n_done = 0; n_done < most; n_done += n_piece) {
         int64_t row = first + n_done < end ? first + n_done : end;
         int64_t n = end - row < n_piece ? end - row : n_piece;
-        rc = compute_rows(job, row, n, n_value, hidden, rows, err);
+        rc = hidden != NULL ? compute_rows(job, from + row, n, n_value, hidden, rows, err)
+                            : mdl_archive_read_float(job->old, from + row, n, rows, err);
         MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-        MDL_TRY(mdl_archive_write(writer, row, n, rows, err));
+        MDL_TRY(mdl_archive_write(writer, from + row, n, rows, err));
         MDL_TRY(stop_together(job, err));
         mdl_progress_update(&progress, (double)((row + n - first) * n_rank));
     }
 done:
-    free(hidden);
     free(rows);
+    return rc;
+}
+
+static int write_all_rows(const job_t *job, mdl_archive_writer_t *writer, mdl_error_t *err)
+{
+    int64_t n_value = job->n_feat * (job->pooling == MDL_POOL_ALL ? job->n_position : 1);
+    float *hidden = NULL;
+    int rc = MDL_OK;
+    if (job->n_kept > 0)
+        MDL_TRY(write_rows(job, writer, 0, job->n_kept, NULL, n_value, err));
+    if (job->n_kept == job->n_row)
+        goto done;
+    rc = mdl_alloc(&hidden, (size_t)(job->n_position * job->n_feat), sizeof *hidden,
+                   "hidden states", err);
+    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    rc = write_rows(job, writer, job->n_kept, job->n_row, hidden, n_value, err);
+done:
+    free(hidden);
+    return rc;
+}
+
+/* What old rows and new ones need. */
+static int get_ready(job_t *job, mdl_error_t *err)
+{
+    const mdl_extract_rows_t *rows = job->extract->rows;
+    int rc = MDL_OK;
+    if (job->n_kept > 0) {
+        MDL_TRY(mdl_archive_open(job->extract->out, &job->old, err));
+        job->n_feat = job->old->n_feat;
+    }
+    if (rows == NULL || job->n_kept < rows->n_row)
+        MDL_TRY(prepare(job, err));
+    job->n_row = rows != NULL ? rows->n_row : job->n_sample;
+done:
     return rc;
 }
 
 static int run(job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
 {
+    const mdl_extract_rows_t *rows = job->extract->rows;
     mdl_archive_writer_t *writer = NULL;
-    int rc = prepare(job, err);
+    MPI_Bcast(&job->n_kept, 1, MPI_INT64_T, 0, job->stage->comm);
+    int rc = get_ready(job, err);
     MDL_TRY(mdl_agree(job->stage->comm, rc, err));
     mdl_archive_info_t info = {.model = job->language->model,
                                .side = "language",
                                .label = job->label,
                                .source = job->source,
                                .encoding = MDL_FLOAT32,
-                               .n_sample = job->n_sample,
+                               .n_sample = job->n_row,
                                .n_token = job->pooling == MDL_POOL_ALL ? job->n_position : 0,
                                .n_feat = job->n_feat,
-                               .sample_ids = (const char *const *)job->ids};
+                               .sample_ids =
+                                   rows != NULL ? rows->ids : (const char *const *)job->ids};
+    if (rows != NULL)
+        info.stop = rows->stop;
     MDL_TRY(
         mdl_archive_create(job->stage->comm, job->extract->out, provenance, &info, &writer, err));
-    rc = write_rows(job, writer, err);
+    rc = write_all_rows(job, writer, err);
     MDL_TRY(mdl_archive_finish(writer, rc, err));
     mdl_log(level_of(job), "wrote %s: %" PRId64 " rows of %" PRId64 " features", job->extract->out,
-            job->n_sample, job->n_feat);
+            job->n_row, job->n_feat);
 done:
     return rc;
 }
@@ -321,8 +417,10 @@ done:
 
 static void release(job_t *job)
 {
+    mdl_archive_close(job->old);
     mdl_workspace_free(job->workspace);
-    mdl_adapter_free(job->adapter);
+    if (job->extract->adapter == NULL)
+        mdl_adapter_free(job->adapter);
     mdl_features_free(job->features);
     free(job->ids);
     free(job->vision);
@@ -331,29 +429,54 @@ static void release(job_t *job)
     free(job->source);
 }
 
+/* What every rank must know of the archive, and what rank 0 finds in its place. */
+static int begin(job_t *job, mdl_archive_t **vision, mdl_provenance_t *provenance, int *current,
+                 mdl_error_t *err)
+{
+    const mdl_stage_t *stage = job->stage;
+    int rc = mdl_archive_open(job->extract->vision, vision, err);
+    if (rc == MDL_OK)
+        rc = name_things(job, (*vision)->model, err);
+    MDL_TRY(mdl_agree(stage->comm, rc, err));
+    if (stage->dry_run)
+        goto done;
+    MDL_TRY(mdl_on_root(stage->comm, stage->rank,
+                        look(job, (*vision)->content_digest, provenance, current, err), err));
+    MPI_Bcast(current, 1, MPI_INT, 0, stage->comm);
+done:
+    return rc;
+}
+
 int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
                        const mdl_extract_t *extract, mdl_archive_tally_t *tally, mdl_error_t *err)
 {
     job_t job = {.stage = stage, .language = language, .extract = extract};
     mdl_archive_t *vision = NULL;
     mdl_provenance_t provenance;
-    int current = 0;
-    int rc = mdl_archive_open(extract->vision, &vision, err);
-    if (rc == MDL_OK)
-        rc = name_things(&job, vision->model, err);
-    MDL_TRY(mdl_agree(stage->comm, rc, err));
+    int current = 0, rc;
+    MDL_TRY(begin(&job, &vision, &provenance, &current, err));
     if (stage->dry_run) {
         rc = mdl_on_root(stage->comm, stage->rank, print_plan(&job, vision, err), err);
         goto done;
     }
-    MDL_TRY(mdl_on_root(stage->comm, stage->rank,
-                        look(&job, vision->content_digest, &provenance, &current, err), err));
-    MPI_Bcast(&current, 1, MPI_INT, 0, stage->comm);
     if (!current)
         MDL_TRY(run(&job, &provenance, err));
     tally->n_current += current;
     tally->n_written += !current;
 done:
+    mdl_archive_close(vision);
+    release(&job);
+    return rc;
+}
+
+int mdl_extract_is_current(mdl_stage_t *stage, mdl_extract_language_t *language,
+                           const mdl_extract_t *extract, int *current, mdl_error_t *err)
+{
+    job_t job = {.stage = stage, .language = language, .extract = extract};
+    mdl_archive_t *vision = NULL;
+    mdl_provenance_t provenance;
+    *current = 0;
+    int rc = begin(&job, &vision, &provenance, current, err);
     mdl_archive_close(vision);
     release(&job);
     return rc;

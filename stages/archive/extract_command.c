@@ -1,6 +1,7 @@
 /* mordal-archive extract: which models, from the command line or from a study. */
 #include "archive/archive.h"
 #include "archive/extract.h"
+#include "archive/extract_settle.h"
 #include "core/text.h"
 #include "io/clusters_file.h"
 #include "io/path.h"
@@ -89,6 +90,7 @@ static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *opti
         .pooling = options->pooling,
         .samples = options->samples,
         .warmup = options->warmup,
+        .anew = stage->force,
         .settings = {.epochs = 1,
                      .batch = options->batch,
                      .optimiser = {.learning_rate = options->learning_rate,
@@ -117,6 +119,7 @@ static int extract_pair(mdl_stage_t *stage, const mdl_study_t *study,
                                    .pooling = study->clusters.pooling,
                                    .samples = study->clusters.samples,
                                    .warmup = study->clusters.warmup_rounds,
+                                   .anew = stage->force,
                                    .settings = mdl_training_settings(study)};
     rc = mdl_extract_states(stage, language, &extract, tally, err);
 done:
@@ -173,7 +176,10 @@ static int extract_study(mdl_stage_t *stage, mdl_error_t *err)
     if (rc == MDL_OK)
         rc = mdl_clusters_read(path, &clusters, err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));
-    rc = extract_pairs(stage, study, &clusters, err);
+    if (strcmp(study->similarity.stop, "clusters") == 0)
+        rc = mdl_extract_settle(stage, study, &clusters, err);
+    else
+        rc = extract_pairs(stage, study, &clusters, err);
 done:
     mdl_clusters_free(&clusters);
     free(path);

@@ -302,6 +302,21 @@ const char *mdl_cka_archives_digest(const mdl_cka_archives_t *archives, int mode
     return is_stand_in(archive) ? NULL : archive->content_digest;
 }
 
+const mdl_archive_stop_t *mdl_cka_archives_stop(const mdl_cka_archives_t *archives)
+{
+    const mdl_archive_t *first = archives->sources[0].archive;
+    const mdl_archive_stop_t *stop = &first->stop;
+    int over = stop->state == MDL_ARCHIVE_SETTLED || stop->state == MDL_ARCHIVE_UNDECIDED;
+    for (int a = 1; over && a < archives->n_model; a++) {
+        const mdl_archive_t *archive = archives->sources[a].archive;
+        const mdl_archive_stop_t *other = &archive->stop;
+        over = archive->n_sample == first->n_sample && other->state == stop->state &&
+               other->n_available == stop->n_available && other->confidence == stop->confidence &&
+               strcmp(other->rule, stop->rule) == 0;
+    }
+    return over ? stop : NULL;
+}
+
 const char *mdl_cka_archives_sample_id(const mdl_cka_archives_t *archives, int64_t row)
 {
     const mdl_cka_source_t *leader = &archives->sources[archives->leader];

@@ -36,6 +36,10 @@ double mdl_cka_archives_row_bytes(const mdl_cka_archives_t *archives, int model)
  * in for it and has no rows to read. */
 const char *mdl_cka_archives_digest(const mdl_cka_archives_t *archives, int model);
 
+/* What the archives say of an extraction that went on until the clusters were settled, if all of
+ * them say the same and it is over; else NULL. Borrowed. */
+const mdl_archive_stop_t *mdl_cka_archives_stop(const mdl_cka_archives_t *archives);
+
 /* The sample id of a row that is compared, borrowed. */
 const char *mdl_cka_archives_sample_id(const mdl_cka_archives_t *archives, int64_t row);
 

@@ -180,15 +180,9 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
                         "files: the study knows them");
     MDL_TRY(mdl_stage_open_study(stage, &study));
     MDL_TRY(read_measure(options, &job.measure, err));
-    job.settings = mdl_cka_settings_named(study->similarity.estimator, study->similarity.kernel,
-                                          study->similarity.batch, options->sigma);
+    mdl_cka_settings_of_study(study, options->side, &job.settings, &job.stopping);
+    job.settings.sigma = options->sigma;
     job.stop = study->similarity.stop;
-    job.stopping = (mdl_stopping_t){.cut = {.linkage = mdl_linkage_named(study->clusters.linkage),
-                                            .threshold = strcmp(options->side, "vision") == 0
-                                                             ? study->clusters.vision_threshold
-                                                             : study->clusters.language_threshold},
-                                    .alpha = study->similarity.alpha,
-                                    .seed = study->seed};
     rc = strcmp(options->side, "vision") == 0 ? compare_of_study(&job, study, NULL, err)
                                               : compare_languages(&job, study, err);
 done:

@@ -2,6 +2,7 @@
 
 #include "cka/archives.h"
 #include "cka/backend.h"
+#include "cka/enough.h"
 #include "cka/gram_cache.h"
 #include "cka/measure.h"
 #include "cka/plan.h"
@@ -28,6 +29,41 @@ mdl_cka_settings_t mdl_cka_settings_named(const char *estimator, const char *ker
     return settings;
 }
 
+void mdl_cka_settings_of_study(const mdl_study_t *study, const char *side,
+                               mdl_cka_settings_t *settings, mdl_stopping_t *stopping)
+{
+    *settings = mdl_cka_settings_named(study->similarity.estimator, study->similarity.kernel,
+                                       study->similarity.batch, 1);
+    *stopping = (mdl_stopping_t){.cut = {.linkage = mdl_linkage_named(study->clusters.linkage),
+                                         .threshold = strcmp(side, "vision") == 0
+                                                          ? study->clusters.vision_threshold
+                                                          : study->clusters.language_threshold},
+                                 .alpha = study->similarity.alpha,
+                                 .seed = study->seed};
+}
+
+/* Whether the archives were extracted until the clusters of these very models were settled. */
+static int find_stop(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_error_t *err)
+{
+    const mdl_archive_stop_t *stop = mdl_cka_archives_stop(archives);
+    const char **names;
+    if (stop == NULL)
+        return MDL_OK;
+    int rc = mdl_alloc(&names, (size_t)archives->n_model, sizeof *names, "names", err);
+    if (rc != MDL_OK)
+        return rc;
+    for (int a = 0; a < archives->n_model; a++)
+        names[a] = archives->models[a].model;
+    char *rule = mdl_enough_rule(&job->settings, names, archives->n_model);
+    if (rule == NULL)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for the rule of stopping");
+    else if (strcmp(rule, stop->rule) == 0)
+        job->stopped = stop;
+    free(rule);
+    free(names);
+    return rc;
+}
+
 static int settle_stopping(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_error_t *err)
 {
     mdl_stopping_t *stopping = &job->stopping;
@@ -47,7 +83,7 @@ static int settle_stopping(mdl_cka_job_t *job, const mdl_cka_archives_t *archive
     if (isnan(stopping->cut.threshold))
         stopping->cut.threshold = strcmp(archives->side, "language") == 0 ? 0.8 : 0.7;
     job->settings.stopping = stopping;
-    return MDL_OK;
+    return find_stop(job, archives, err);
 }
 
 /* Precision and route, once the archives are known. */
@@ -176,13 +212,25 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
             plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
     warn_of_bias(job, archives);
     mdl_cka_settings_t settings = job->settings;
+    if (job->stopped != NULL) {
+        settings.stopping = NULL;
+        mdl_log(MDL_LOG_INFO,
+                "the archives have %lld of %lld samples, after which the clusters "
+                "were %s: all are read",
+                (long long)archives->n_sample, (long long)job->stopped->n_available,
+                mdl_archive_state_name(job->stopped->state));
+    }
     if (mdl_gram_cache_is_needed(job->gram_cache, archives))
         MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &job->settings, archives,
                                     &settings.cache, err));
     MDL_TRY(mdl_cka_choose_backend(stage->comm, job->backend, &settings, err));
     rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums, err);
     MDL_TRY(mdl_gram_cache_close(settings.cache, rc, err));
-    if (job->settings.stopping != NULL) {
+    if (job->stopped != NULL) {
+        s->n_available = job->stopped->n_available;
+        s->decided = job->stopped->state == MDL_ARCHIVE_SETTLED;
+        s->confidence = job->stopped->confidence;
+    } else if (job->settings.stopping != NULL) {
         s->n_sample = sums.stopped.n_row;
         s->n_available = archives->n_sample;
         s->decided = sums.stopped.decided;

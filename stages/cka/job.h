@@ -6,6 +6,7 @@
 #include "cka/similarity.h"
 #include "cka/stopping.h"
 #include "core/stage.h"
+#include "io/archive_file.h"
 
 /* Files in, similarity out. */
 typedef struct {
@@ -14,7 +15,8 @@ typedef struct {
     mdl_cka_settings_t settings;
     const char *route, *precision, *backend; /* as asked for */
     const char *stop;
-    mdl_stopping_t stopping; /* threshold NAN: the side's usual one */
+    mdl_stopping_t stopping;           /* threshold NAN: the side's usual one */
+    const mdl_archive_stop_t *stopped; /* the extraction stopped by the same rule; borrowed */
     int common;
     const char *const *paths;
     int n_path;
@@ -25,6 +27,10 @@ typedef struct {
 /* Settings from the names of an estimator and a kernel. */
 mdl_cka_settings_t mdl_cka_settings_named(const char *estimator, const char *kernel, int64_t batch,
                                           double sigma);
+
+/* Settings of a study for its side, with sigma 1. Not collective. */
+void mdl_cka_settings_of_study(const mdl_study_t *study, const char *side,
+                               mdl_cka_settings_t *settings, mdl_stopping_t *stopping);
 
 /* Compares, or prints the plan with --dry-run, unless the output is up to date. Collective over
  * job->stage->comm. Returns MDL_E_USAGE for settings that don't go together, or what opening,

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Includes follow the arrows of the house: no stage uses another, io and mpi know no stage but core,
+# Includes follow the arrows of the house: no stage uses another (but for an extraction that asks
+# cka, which is a library too, whether it has enough), io and mpi know no stage but core,
 # HDF5 is called in io/ alone, and models and kernels know no stage.
 set -euo pipefail
 cd "$MORDAL_SOURCE_DIR"
@@ -10,6 +11,7 @@ for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
     own=$(echo "$file" | cut -d/ -f2)
     for other in $stages; do
         [ "$other" = "$own" ] && continue
+        [ "$(basename "$file")/$other" = extract_settle.c/cka ] && continue
         grep -nE "#include \"$other/" "$file" && complain "$file includes stage $other"
     done
 done
