@@ -111,6 +111,11 @@ const mdl_study_key_t mdl_study_keys[] = {
      .help = "ranks that train one candidate together; 0: shared out evenly"},
     {"trainer.checkpoint_seconds", MDL_KEY_NUMBER, AT(trainer.checkpoint_seconds), .initial = "300",
      .values = "(0,)", .unit = "s", .help = "time between two checkpoints of a candidate"},
+    {"trainer.backend", MDL_KEY_CHOICE, AT(trainer.backend), .initial = "cpu",
+     .values = "auto|cpu|cuda|strict",
+     .help =
+         "where the native trainer computes: auto takes GPUs where every rank finds one; strict "
+         "is for tests"},
     {"trainer.epochs", MDL_KEY_INT, AT(trainer.epochs), .initial = "1", .values = "[1,1000000]",
      .unit = "passes", .help = "passes over the alignment data at ratio 1"},
     {"trainer.batch", MDL_KEY_INT, AT(trainer.batch), .initial = "4", .values = "[1,1000000]",

@@ -3,10 +3,12 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "io/vision_config.h"
+#include "models/backend_choice.h"
 #include "models/verify.h"
 #include "mpi/agree.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,16 +20,15 @@ static void print_line(void *context, const mdl_verify_line_t *line)
 }
 
 /* One folder; a quantity that differs is an error, as a folder that can't be read is. */
-static int verify_folder(const char *folder, mdl_error_t *err)
+static int verify_folder(const mdl_backend_t *backend, const char *folder, mdl_error_t *err)
 {
     mdl_verify_report_t report = {.line = print_line};
     char *config = mdl_text("%s/config.json", folder);
     if (config == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "%s: no memory for a path", folder);
-    int rc =
-        mdl_vision_config_known(config)
-            ? mdl_verify_encoder(folder, "reference.safetensors", &report, err)
-            : mdl_verify_model(mdl_backend_cpu(), folder, "reference.safetensors", &report, err);
+    int rc = mdl_vision_config_known(config)
+                 ? mdl_verify_encoder(folder, "reference.safetensors", &report, err)
+                 : mdl_verify_model(backend, folder, "reference.safetensors", &report, err);
     free(config);
     if (rc == MDL_OK && report.n_bad > 0)
         rc = mdl_fail(err, MDL_E_INPUT,
@@ -40,7 +41,7 @@ static int verify_folder(const char *folder, mdl_error_t *err)
 }
 
 /* Goes through all folders, so that one call tells of all; the first error is the command's. */
-static int verify_folders(const mdl_stage_t *stage, mdl_error_t *err)
+static int verify_folders(const mdl_stage_t *stage, const mdl_backend_t *backend, mdl_error_t *err)
 {
     int first_rc = MDL_OK;
     mdl_error_t each = {0};
@@ -48,7 +49,7 @@ static int verify_folders(const mdl_stage_t *stage, mdl_error_t *err)
         return mdl_fail(err, MDL_E_USAGE, "give the model folders, as in %s zoo/phi-3",
                         stage->program);
     for (int i = 0; i < stage->n_argument; i++) {
-        int rc = verify_folder(stage->arguments[i], &each);
+        int rc = verify_folder(backend, stage->arguments[i], &each);
         if (rc == MDL_OK)
             continue;
         if (first_rc == MDL_OK) {
@@ -64,17 +65,30 @@ static int verify_folders(const mdl_stage_t *stage, mdl_error_t *err)
 static int run_verify_model(mdl_stage_t *stage, const mdl_archive_options_t *options,
                             mdl_error_t *err)
 {
-    (void)options;
-    int rc = stage->rank == 0 ? verify_folders(stage, err) : MDL_OK;
+    const mdl_backend_t *backend;
+    int rc = mdl_backend_choose(stage->comm, options->backend != NULL ? options->backend : "cpu",
+                                &backend, err);
+    if (rc != MDL_OK)
+        return rc;
+    rc = stage->rank == 0 ? verify_folders(stage, backend, err) : MDL_OK;
     return mdl_agree(stage->comm, rc, err);
 }
+
+static const mdl_option_t table[] = {
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
+     "where language models are computed: auto takes a GPU where there is one, strict is for tests "
+     "(default cpu)",
+     offsetof(mdl_archive_options_t, backend)},
+};
 
 const mdl_archive_command_t mdl_archive_verify_model = {
     .name = "verify-model",
     .command = {.program = "mordal-archive verify-model",
-                .usage = "DIR...",
+                .usage = "[--backend NAME] DIR...",
                 .summary = "Runs the model in each folder (config.json, model.safetensors) and\n"
                            "compares it with reference.safetensors beside it. Prints a line for\n"
                            "each quantity: family quantity max_abs max_rel ok|FAIL. Exit code 65\n"
-                           "when one differs."},
+                           "when one differs.",
+                .options = table,
+                .n_option = sizeof table / sizeof table[0]},
     .run = run_verify_model};

@@ -62,7 +62,7 @@ static int use_language(mdl_native_inputs_t *inputs, const char *lm, mdl_error_t
     if (language == inputs->language)
         return MDL_OK;
     mdl_native_inputs_release(inputs);
-    MDL_TRY(mdl_decoder_load(mdl_backend_cpu(), language->checkpoint, &inputs->decoder, err));
+    MDL_TRY(mdl_decoder_load(inputs->backend, language->checkpoint, &inputs->decoder, err));
     MDL_TRY(mdl_corpus_read(language->corpus, &inputs->corpus, err));
     MDL_TRY(check_pair(inputs->decoder, inputs->corpus, err));
     inputs->language = language;

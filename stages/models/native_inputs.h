@@ -10,6 +10,7 @@
 
 typedef struct {
     const mdl_study_t *study;
+    const mdl_backend_t *backend;         /* where decoders are loaded */
     const mdl_study_language_t *language; /* whose decoder and corpus are held, NULL: none */
     mdl_decoder_t *decoder;
     mdl_corpus_t *corpus;

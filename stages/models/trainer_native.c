@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "models/backend_choice.h"
 #include "models/native_cost.h"
 #include "models/native_run.h"
 #include "models/native_score.h"
@@ -49,6 +50,8 @@ int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self
         MDL_TRY(mdl_native_cost(study, &study->zoo.language[i], &native->seconds[i], err));
 done:
     rc = mdl_agree(comm, rc, err);
+    if (rc == MDL_OK)
+        rc = mdl_backend_choose(comm, study->trainer.backend, &native->inputs.backend, err);
     if (rc != MDL_OK) {
         free_native(native);
         return rc;

@@ -10,6 +10,9 @@ static const mdl_option_t table[] = {
      offsetof(mdl_rung_options_t, candidates)},
     {"previous", 0, MDL_OPTION_TEXT, "RUNG.h5", "the rung before (by hand; default: none, rung 1)",
      offsetof(mdl_rung_options_t, previous)},
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
+     "where the native trainer computes (default: the study's trainer.backend)",
+     offsetof(mdl_rung_options_t, backend)},
     {"output", 'o', MDL_OPTION_TEXT, "OUT.h5", "where the rung goes (by hand)",
      offsetof(mdl_rung_options_t, output)},
 };

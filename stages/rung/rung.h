@@ -6,6 +6,7 @@
 
 typedef struct {
     int64_t rung;                               /* --rung; 0 = the next one */
+    const char *backend;                        /* NULL = the study's trainer.backend */
     const char *candidates, *previous, *output; /* by hand; NULL = the study's own files */
 } mdl_rung_options_t;
 

@@ -18,6 +18,11 @@ grep -q '^gemma3_text grad.lora.model.layers.2.self_attn.q_proj.lora_B.weight ' 
     fail "a gradient wasn't compared"
 expect 0 "clip_vision_model pooler_output" mordal-archive verify-model "$parity/encoders/clip"
 
+echo "-- with memory that only the backend reaches"
+expect 0 "qwen2 adam_losses" mordal-archive verify-model --backend strict "$parity/qwen2"
+expect 64 none of auto mordal-archive verify-model --backend gpu "$parity/qwen2"
+mordal-archive verify-model --backend auto "$parity/qwen2" >lines.txt 2>log.txt || fail "backend auto"
+
 echo "-- a window that the reference doesn't have, and a norm that is another"
 cp -r "$parity/mistral-window" window
 sed -i 's/"sliding_window": 7/"sliding_window": 8/' window/config.json
@@ -29,7 +34,7 @@ grep -q '^mistral visual .* ok$' lines.txt || fail "the projector has no window"
 
 echo "-- folders that can't be taken"
 expect 64 "give the model folders" mordal-archive verify-model
-expect 0 "usage: mordal-archive verify-model DIR" mordal-archive verify-model --help
+expect 0 "usage: mordal-archive verify-model [--backend NAME] DIR" mordal-archive verify-model --help
 expect 66 "nowhere" mordal-archive verify-model nowhere
 sed -i 's/"model_type": "mistral"/"model_type": "mixtral"/' window/config.json
 expect 65 'model_type is "mixtral"' mordal-archive verify-model window

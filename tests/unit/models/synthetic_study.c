@@ -175,6 +175,7 @@ mdl_study_t *synthetic_study(const char *folder, int make)
     study->trainer.batch = 6;
     study->trainer.learning_rate = 0.01;
     study->trainer.schedule = (char *)"linear";
+    study->trainer.backend = (char *)"cpu";
     study->trainer.beta1 = 0.9;
     study->trainer.beta2 = 0.999;
     study->trainer.epsilon = 1e-8;

@@ -302,7 +302,7 @@ static void errors_are_counted_by_hand(void **state)
     (void)state;
     mdl_error_t err;
     mdl_point_t point;
-    mdl_native_inputs_t inputs = {.study = undisturbed};
+    mdl_native_inputs_t inputs = {.study = undisturbed, .backend = mdl_backend_cpu()};
     mdl_native_run_t run;
     char *configuration = NULL;
     int n_wrong = 0;

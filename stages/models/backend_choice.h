@@ -1,0 +1,16 @@
+/* Which backend the ranks compute on. */
+#ifndef MDL_MODELS_BACKEND_CHOICE_H
+#define MDL_MODELS_BACKEND_CHOICE_H
+
+#include "kernels/backend.h"
+
+#include <mpi.h>
+
+/* The backend called name: cpu, strict, cuda, or auto, which is cuda where every rank finds a GPU
+ * and cpu elsewhere. With cuda the ranks of a node share out its GPUs in turn by their number on
+ * the node. Collective over comm. Returns MDL_E_USAGE when there is no GPU, saying why, and what
+ * mdl_backend_cuda returns. */
+int mdl_backend_choose(MPI_Comm comm, const char *name, const mdl_backend_t **backend,
+                       mdl_error_t *err);
+
+#endif
