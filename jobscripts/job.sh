@@ -40,6 +40,15 @@ mdl_next_job() {
     exit "$mdl_again"
 }
 
+# GPUs of this allocation, or its ranks where it has none.
+mdl_devices() {
+    if ((slurm_gpus_per_node > 0)); then
+        echo $((slurm_gpus_per_node * ${SLURM_JOB_NUM_NODES:-1}))
+    else
+        echo "${SLURM_NTASKS:-1}"
+    fi
+}
+
 # mdl_job STUDY STEP: reads the study, runs the step, remembers how it ended.
 mdl_job() {
     local step=$2 code attempt
@@ -52,7 +61,7 @@ mdl_job() {
     for ((attempt = 1; attempt <= 100; attempt++)); do
         mdl_remember "$step" running 0 ""
         code=0
-        mdl_attempt "${launch[@]}" "${step_command[@]}" || code=$?
+        mdl_accounted_attempt "$step" "$(mdl_devices)" "${launch[@]}" "${step_command[@]}" || code=$?
         [[ $code -eq $mdl_again ]] || break
         if [[ $mdl_stopped == TERM ]] || (($(mdl_time_left) < 300)); then
             mdl_next_job "$step"

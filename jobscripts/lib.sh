@@ -103,6 +103,22 @@ mdl_remember() { # STEP STATE CODE SENTENCE
     mv "$file.tmp.$$" "$file"
 }
 
+# What each attempt at a step took, for `mordal plan`: a line "begin STEP TIME DEVICES JOB" and, unless
+# it was killed, "end STEP TIME CODE". DEVICES: GPUs, or ranks where there are none.
+mdl_account() {
+    echo "$*" >>"$study_folder/logs/usage"
+}
+
+# mdl_attempt, accounted for.
+mdl_accounted_attempt() { # STEP DEVICES COMMAND...
+    local step=$1 devices=$2 code=0
+    shift 2
+    mdl_account begin "$step" "$(date +%s)" "$devices" "${SLURM_JOB_ID:--}"
+    mdl_attempt "$@" || code=$?
+    mdl_account end "$step" "$(date +%s)" "$code"
+    return "$code"
+}
+
 mdl_result_is_there() {
     mdl_find_step "$1"
     [[ $1 == rung-* && $1 != rung-1 ]] && return 0 # no file when an earlier rung was the last

@@ -132,13 +132,55 @@ static void read_used(const mdl_study_t *study, used_t *used)
         mdl_rung_free(&rungs[k]);
 }
 
-static void print_row(const char *stage, const mdl_range_t *range, double used)
+/* How the ranks share the candidates out. */
+typedef struct {
+    const char *device;
+    int size, n_group; /* ranks a candidate; candidates at once */
+} sharing_t;
+
+static sharing_t share_out(const mdl_study_t *study, int n_rank)
 {
-    printf("%-12s %12.1f %12.1f %12.1f ", stage, range->low, range->expected, range->high);
+    int64_t n_pair = (int64_t)study->zoo.n_vision * study->zoo.n_language;
+    int size =
+        mdl_group_size(n_rank, n_pair, study->trainer.ranks_per_candidate, study->trainer.batch);
+    return (sharing_t){study->slurm.gpus_per_node > 0 ? "GPU" : "rank", size, n_rank / size};
+}
+
+static void print_used(double used, const char *format)
+{
     if (isnan(used))
-        printf("%12s\n", "-");
+        printf(" %9s", "-");
     else
-        printf("%12.1f\n", used);
+        printf(format, used);
+}
+
+/* Seconds, hours of ranks, and wall time of a stage with n_group candidates at once. */
+static void print_row(const char *stage, const mdl_range_t *range, double used,
+                      const sharing_t *sharing, int n_group)
+{
+    const double hour = sharing->size / 3600.0;
+    char low[32], high[32];
+    printf("%-8s %9.1f %9.1f %9.1f", stage, range->low, range->expected, range->high);
+    print_used(used, " %9.1f");
+    printf(" %9.3g %9.3g %9.3g", range->low * hour, range->expected * hour, range->high * hour);
+    print_used(used * hour, " %9.3g");
+    printf("  %s to %s\n", mdl_text_duration(range->low / n_group, low),
+           mdl_text_duration(range->high / n_group, high));
+}
+
+static void print_head(const mdl_study_t *study, const sharing_t *sharing, int64_t n_cluster)
+{
+    const char *device = sharing->device;
+    int64_t n_pair = (int64_t)study->zoo.n_vision * study->zoo.n_language;
+    printf("training of %lld pairs in ", (long long)n_pair);
+    if (n_cluster > 0)
+        printf("clusters: %lld", (long long)n_cluster);
+    else
+        printf("clusters: not known yet, a quarter of the pairs expected");
+    printf("; seconds and %s hours, %d %ss a candidate, %d candidates at once\n", device,
+           sharing->size, device, sharing->n_group);
+    printf("%-8s %9s %9s %9s %9s %9s %9s %9s %9s  wall\n", "stage", "low", "expected", "worst",
+           "used", "low_h", "expected_h", "worst_h", "used_h");
 }
 
 static double known(double value)
@@ -146,55 +188,49 @@ static double known(double value)
     return isnan(value) ? 0 : value;
 }
 
-static void print_hours(const mdl_study_t *study, const mdl_forecast_t *forecast, double used,
-                        int n_rank)
+static void print_rungs(const mdl_forecast_t *forecast, const used_t *used,
+                        const sharing_t *sharing)
 {
-    const char *device = study->slurm.gpus_per_node > 0 ? "GPU" : "rank";
-    int64_t n_pair = (int64_t)study->zoo.n_vision * study->zoo.n_language;
-    int size =
-        mdl_group_size(n_rank, n_pair, study->trainer.ranks_per_candidate, study->trainer.batch);
-    double hours = (double)size / 3600, wall = 1.0 / (n_rank / size);
+    static const mdl_range_t none = {0};
+    char name[32];
+    for (int k = 0; k < forecast->n_rung || k < used->n_rung; k++) {
+        snprintf(name, sizeof name, "rung-%d", k + 1);
+        print_row(name, k < forecast->n_rung ? &forecast->rung[k] : &none,
+                  k < used->n_rung ? used->rung[k] : NAN, sharing, sharing->n_group);
+    }
+}
+
+/* The training choice's last part is one candidate's: it isn't shared out. */
+static void print_total(const mdl_forecast_t *forecast, double used, const sharing_t *sharing)
+{
+    const double n_group = sharing->n_group, alone = 1 - 1 / n_group;
     char low[32], high[32];
-    printf("%s hours: %.3g (%.3g to %.3g) with %d of them a candidate", device,
-           forecast->total.expected * hours, forecast->total.low * hours,
-           forecast->total.high * hours, size);
-    if (used > 0)
-        printf("; used %.3g", used * hours);
-    printf("\nwall time: %s to %s on %d ranks, %d candidates at once\n",
-           mdl_text_duration(forecast->total.low * wall, low),
-           mdl_text_duration(forecast->total.high * wall, high), n_rank, n_rank / size);
+    print_row("total", &forecast->total, used, sharing, sharing->n_group);
+    printf("full grid: %.1f s; expected share %.3f (%.3f to %.3f)\n", forecast->grid,
+           forecast->total.expected / forecast->grid, forecast->total.low / forecast->grid,
+           forecast->total.high / forecast->grid);
+    printf("wall time: %s to %s\n",
+           mdl_text_duration(forecast->total.low / n_group + forecast->final.low * alone, low),
+           mdl_text_duration(forecast->total.high / n_group + forecast->final.high * alone, high));
 }
 
 static void print_forecast(const mdl_study_t *study, const mdl_forecast_t *forecast,
                            int64_t n_cluster, int n_rank)
 {
+    const sharing_t sharing = share_out(study, n_rank);
     used_t used;
     double sum = 0;
-    char name[32];
     read_used(study, &used);
-    printf("training seconds; clusters: %s", n_cluster > 0 ? ""
-                                                           : "not known yet, a quarter of the "
-                                                             "pairs expected");
-    if (n_cluster > 0)
-        printf("%lld", (long long)n_cluster);
-    printf("\n%-12s %12s %12s %12s %12s\n", "stage", "low", "expected", "worst", "used");
-    for (int k = 0; k < forecast->n_rung || k < used.n_rung; k++) {
-        static const mdl_range_t none = {0};
-        snprintf(name, sizeof name, "rung-%d", k + 1);
-        print_row(name, k < forecast->n_rung ? &forecast->rung[k] : &none,
-                  k < used.n_rung ? used.rung[k] : NAN);
-        sum += k < used.n_rung ? used.rung[k] : 0;
-    }
-    print_row("regress", &forecast->regress, used.regress);
-    print_row("final", &forecast->final, used.final);
+    print_head(study, &sharing, n_cluster);
+    print_rungs(forecast, &used, &sharing);
+    print_row("regress", &forecast->regress, used.regress, &sharing, sharing.n_group);
+    print_row("final", &forecast->final, used.final, &sharing, 1);
+    for (int k = 0; k < used.n_rung; k++)
+        sum += used.rung[k];
     sum += known(used.regress) + known(used.final) + known(used.lost);
     if (used.lost > 0)
-        printf("%-12s %12s %12s %12s %12.1f\n", "lost", "", "", "", used.lost);
-    print_row("total", &forecast->total, sum > 0 ? sum : NAN);
-    printf("full grid: %.1f s; expected share %.3f (%.3f to %.3f)\n", forecast->grid,
-           forecast->total.expected / forecast->grid, forecast->total.low / forecast->grid,
-           forecast->total.high / forecast->grid);
-    print_hours(study, forecast, sum, n_rank);
+        print_row("lost", &(mdl_range_t){0}, used.lost, &sharing, sharing.n_group);
+    print_total(forecast, sum > 0 ? sum : NAN, &sharing);
 }
 
 int mdl_forecast_print(mdl_stage_t *stage, const mdl_study_t *study, double full_seconds,
