@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 720, HEIGHT = 620, LEFT = 64, RIGHT = 700, N_TICK = 5 };
+enum { WIDTH = 720, HEIGHT = 620, LEFT = 64, RIGHT = 700 };
 
 typedef struct {
-    double low, high; /* share of the grid, logarithmic */
-    double worst, best;
-    double top, bottom; /* of the panel, in units */
+    double low, high;         /* share of the grid, logarithmic; what costs nothing stands at low */
+    double worst, best, step; /* step: between two lines of quality */
+    double top, bottom;       /* of the panel, in units */
 } panel_t;
 
 static double place(double value, double from, double to, double start, double end)
@@ -22,7 +22,7 @@ static double place(double value, double from, double to, double start, double e
 
 static double x_of(const panel_t *panel, double cost)
 {
-    return place(log(cost), log(panel->low), log(panel->high), LEFT, RIGHT);
+    return place(log(fmax(cost, panel->low)), log(panel->low), log(panel->high), LEFT, RIGHT);
 }
 
 static double y_of(const panel_t *panel, double quality)
@@ -30,25 +30,50 @@ static double y_of(const panel_t *panel, double quality)
     return place(quality, panel->worst, panel->best, panel->bottom, panel->top);
 }
 
+/* 1, 2 or 5 times a power of ten, at least a fifth of the span. */
+static double round_step(double span)
+{
+    double unit = pow(10, floor(log10(span / 5)));
+    return span / 5 <= unit       ? unit
+           : span / 5 <= 2 * unit ? 2 * unit
+           : span / 5 <= 5 * unit ? 5 * unit
+                                  : 10 * unit;
+}
+
+/* Draws lines of cost at the digits times powers of ten, or only counts them (out NULL). */
+static int mark_costs(FILE *out, const panel_t *panel, const double *digits, int n_digit)
+{
+    int n = 0;
+    for (double unit = 1e-6; unit <= 1; unit *= 10)
+        for (int k = 0; k < n_digit; k++) {
+            double cost = unit * digits[k], x = x_of(panel, cost);
+            if (cost < panel->low || cost > panel->high)
+                continue;
+            n++;
+            if (out != NULL)
+                fprintf(out,
+                        "<path d=\"M%.1f %.1fV%.1f\" class=\"grid\"/><text x=\"%.1f\" y=\"%.1f\" "
+                        "text-anchor=\"middle\">%.3g</text>\n",
+                        x, panel->top, panel->bottom, x, panel->bottom + 16, cost);
+        }
+    return n;
+}
+
 static void draw_axes(FILE *out, const panel_t *panel, const char *title)
 {
-    static const double costs[] = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
+    static const double few[] = {1, 2, 5}, many[] = {1, 1.5, 2, 3, 4, 5, 6, 8};
     fprintf(out, "<text x=\"%d\" y=\"%.1f\" class=\"title\">%s</text>\n", LEFT, panel->top - 10,
             title);
-    for (size_t k = 0; k < sizeof costs / sizeof costs[0]; k++) {
-        double x = x_of(panel, costs[k]);
-        if (costs[k] < panel->low || costs[k] > panel->high)
-            continue;
-        fprintf(out, "<path d=\"M%.1f %.1fV%.1f\" class=\"grid\"/>", x, panel->top, panel->bottom);
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n", x,
-                panel->bottom + 16, costs[k]);
-    }
-    for (int k = 0; k <= N_TICK; k++) {
-        double value = panel->worst + (panel->best - panel->worst) * k / N_TICK;
-        double y = y_of(panel, value);
+    if (mark_costs(NULL, panel, few, 3) >= 3)
+        mark_costs(out, panel, few, 3);
+    else
+        mark_costs(out, panel, many, 8);
+    int n_tick = (int)floor((panel->best - panel->worst) / panel->step + 0.5);
+    for (int k = 0; k <= n_tick; k++) {
+        double value = panel->worst + k * panel->step, y = y_of(panel, value);
         fprintf(out, "<path d=\"M%d %.1fH%d\" class=\"grid\"/>", LEFT, y, RIGHT);
         fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", LEFT - 6, y + 4,
-                value);
+                fabs(value) < 1e-9 ? 0 : value);
     }
 }
 
@@ -98,22 +123,37 @@ static void draw_points(FILE *out, const panel_t *panel, const mdl_simulation_t 
     }
 }
 
+/* Ranges of cost and of the measure: shares from 0 to 1, others to round numbers. */
+static panel_t make_panel(double top, const mdl_simulation_t *s, mdl_measure_t measure)
+{
+    const double *cost = s->mean[MDL_MEASURE_COST], *quality = s->mean[measure];
+    panel_t panel = {1, 1e-3, 1, 0, 0.2, top, top + 220};
+    for (int64_t i = 0; i < s->n_setting; i++) {
+        panel.low = cost[i] > 0 ? fmin(panel.low, cost[i]) : panel.low;
+        panel.high = fmax(panel.high, cost[i]);
+        panel.worst = fmin(panel.worst, quality[i]);
+        panel.best = fmax(panel.best, quality[i]);
+    }
+    panel.low *= 0.9;
+    panel.high *= 1.1;
+    if (measure == MDL_MEASURE_TAU) {
+        panel.step = round_step(fmax(panel.best - panel.worst, 0.01));
+        panel.worst = panel.step * floor(panel.worst / panel.step);
+        panel.best = panel.step * fmax(ceil(panel.best / panel.step), panel.worst / panel.step + 1);
+    } else {
+        panel.worst = 0;
+        panel.best = 1;
+    }
+    return panel;
+}
+
 static void draw_panel(FILE *out, double top, const mdl_simulation_t *s, mdl_measure_t measure,
                        const char *title, uint8_t *front)
 {
     const double *cost = s->mean[MDL_MEASURE_COST], *quality = s->mean[measure];
-    panel_t panel = {1, 1e-3, 1, 0, top, top + 220};
-    for (int64_t i = 0; i < s->n_setting; i++) {
-        panel.low = fmin(panel.low, cost[i]);
-        panel.high = fmax(panel.high, cost[i]);
-        panel.worst = fmin(panel.worst, quality[i]);
-        panel.best = fmax(panel.best, quality[i]);
+    const panel_t panel = make_panel(top, s, measure);
+    for (int64_t i = 0; i < s->n_setting; i++)
         front[i] = !isnan(quality[i]) && (uint8_t)is_front(cost, quality, s->n_setting, i);
-    }
-    panel.low *= 0.9;
-    panel.high *= 1.1;
-    if (panel.best - panel.worst < 0.01)
-        panel.worst = panel.best - 0.01;
     draw_axes(out, &panel, title);
     draw_points(out, &panel, s, quality, front);
 }
