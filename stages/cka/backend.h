@@ -4,8 +4,8 @@
 
 #include "cka/similarity.h"
 
-/* Sets settings->device for backend: "cpu", "cuda", or "auto", which takes GPUs when the estimator
- * is minibatch and every rank has one. Ranks of a node take its GPUs in turn. bfloat16: as
+/* Sets settings->device and n_sharer for backend: "cpu", "cuda", or "auto", which takes GPUs where
+ * every rank has one that can run this build. Ranks of a node take its GPUs in turn. bfloat16: as
  * settings->bfloat16. Collective over comm. Returns MDL_E_USAGE when cuda is asked for and can't be
  * had, or bfloat16 without it. */
 int mdl_cka_choose_backend(MPI_Comm comm, const char *backend, mdl_cka_settings_t *settings,

@@ -1,3 +1,4 @@
+#include "cka/full_device.h"
 #include "cka/means.h"
 #include "mpi/agree.h"
 #include "mpi/ordered.h"
@@ -17,6 +18,7 @@ typedef struct {
 typedef struct {
     mdl_cka_task_t *task;
     mdl_means_t means;
+    mdl_full_device_t device; /* that computes the blocks where the settings name one */
     item_t *items;
     int64_t n_item;
     void *x, *y;              /* [tile, max n_feat] */
@@ -88,7 +90,16 @@ static void add_norms(const work_t *work, const item_t *item, int64_t n_row, con
 }
 
 /* values: sum of squares of the covariances, then as of add_norms, once for each pair. */
-static int compute_item(void *data, int64_t number, double *values, mdl_error_t *err)
+static int compute_on_device(void *data, int64_t number, double *values, mdl_error_t *err)
+{
+    work_t *work = data;
+    const item_t *item = &work->items[number];
+    mdl_feature_block_t block = {item->a, item->b, item->first, item->n_col,
+                                 columns_of_b(work, item)};
+    return mdl_full_device_covariance(&work->device, &block, values, err);
+}
+
+static int compute_on_cpu(void *data, int64_t number, double *values, mdl_error_t *err)
 {
     work_t *work = data;
     const mdl_cka_task_t *task = work->task;
@@ -127,7 +138,7 @@ static void fold_item(void *data, int64_t number, const double *values)
     work->trace[item->a] += values[2];
 }
 
-static int allocate(work_t *work, mdl_error_t *err)
+static int allocate_on_cpu(work_t *work, mdl_error_t *err)
 {
     mdl_cka_task_t *task = work->task;
     size_t size = task->real->size, tile = (size_t)work->means.tile;
@@ -139,6 +150,18 @@ static int allocate(work_t *work, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&work->sum, strip * feat, sizeof(double), "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
+done:
+    return rc;
+}
+
+static int allocate(work_t *work, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    int64_t feat = mdl_cka_max_feat(task), strip = feat < MAX_STRIP ? feat : MAX_STRIP;
+    int rc;
+    MDL_TRY(task->settings->device == 0
+                ? allocate_on_cpu(work, err)
+                : mdl_full_device_open_feature(&work->device, &work->means, strip, err));
     MDL_TRY(mdl_alloc(&work->product, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->square, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->trace, (size_t)task->n_model, sizeof(double), "sums", err));
@@ -149,6 +172,7 @@ done:
 
 static void release(work_t *work)
 {
+    mdl_full_device_close(&work->device);
     mdl_means_free(&work->means);
     free(work->items);
     free(work->x);
@@ -171,7 +195,8 @@ int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
     mdl_ordered_t ordered = {.n_item = work.n_item,
                              .n_value = 3,
                              .what = "covariance blocks",
-                             .compute = compute_item,
+                             .compute =
+                                 task->settings->device == 0 ? compute_on_cpu : compute_on_device,
                              .fold = fold_item,
                              .data = &work};
     MDL_TRY(mdl_ordered_run(comm, &ordered, err));

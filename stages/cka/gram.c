@@ -1,3 +1,4 @@
+#include "cka/full_device.h"
 #include "cka/means.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
@@ -9,6 +10,9 @@
 typedef struct {
     mdl_cka_task_t *task;
     mdl_means_t means;
+    mdl_full_device_t device;  /* that computes the tiles where the settings name one; then: */
+    const double *lines;       /* [n_model, 2, tile] of the last tile, as it gives them */
+    int64_t step;              /* from an item to the next of this rank */
     int64_t n_slot;            /* row blocks of all models that stay in memory */
     char *held;                /* [n_slot, n_feat_all, padded tile] */
     int64_t *held_tile;        /* [n_slot, n_model] block that is there, -1 for none */
@@ -85,10 +89,8 @@ static int kernel_of_tile(work_t *work, int model, int64_t tile_i, int64_t tile_
     return MDL_OK;
 }
 
-/* values: sums of products of all pairs over the tile and its mirror image. A tile on the diagonal
- * has its lower triangle alone, so that its diagonal is counted twice. */
-static int multiply_tile(work_t *work, int64_t tile_i, int64_t tile_j, double *values,
-                         mdl_error_t *err)
+static int products_on_cpu(work_t *work, int64_t tile_i, int64_t tile_j, double *values,
+                           mdl_error_t *err)
 {
     mdl_cka_task_t *task = work->task;
     for (int a = 0; a < task->n_model; a++) {
@@ -99,9 +101,47 @@ static int multiply_tile(work_t *work, int64_t tile_i, int64_t tile_j, double *v
     int64_t n = mdl_real_padded(mdl_means_rows(&work->means, tile_i)) *
                 mdl_real_padded(mdl_means_rows(&work->means, tile_j));
     task->real->products(work->gram, task->n_model, work->stride, n, values);
-    for (int64_t pair = 0; pair < task->n_pair; pair++)
-        values[pair] *= 2;
     return MDL_OK;
+}
+
+/* values: sums of products of all pairs over the tile and its mirror image. A tile on the diagonal
+ * has its lower triangle alone, so that its diagonal is counted twice. */
+static int multiply_tile(work_t *work, int64_t item, double *values, mdl_error_t *err)
+{
+    int64_t tile_i, tile_j, next_i, next_j;
+    tile_of_item(item, &tile_i, &tile_j);
+    tile_of_item(item + work->step, &next_i, &next_j);
+    int rc = work->device.gram == NULL
+                 ? products_on_cpu(work, tile_i, tile_j, values, err)
+                 : mdl_full_device_products(&work->device, tile_i, tile_j, next_i, next_j, values,
+                                            &work->lines, err);
+    for (int64_t pair = 0; rc == MDL_OK && pair < work->task->n_pair; pair++)
+        values[pair] *= 2;
+    return rc;
+}
+
+/* Of the last tile, which is on the diagonal. */
+static const double *diagonal_of(const work_t *work, int model)
+{
+    int64_t tile = work->means.tile;
+    return work->lines != NULL ? work->lines + 2 * model * tile : work->diagonal + model * tile;
+}
+
+/* Adds the row and column sums of the last tile, n_i by n_j, to sums: [2, tile]. */
+static void add_line_sums(const work_t *work, int model, int64_t n_i, int64_t n_j, double *sums)
+{
+    const mdl_real_t *real = work->task->real;
+    int64_t tile = work->means.tile;
+    if (work->lines == NULL) {
+        real->row_sums((char *)work->gram + (size_t)(model * work->stride) * real->size, n_i, n_j,
+                       sums, sums + tile);
+        return;
+    }
+    const double *lines = work->lines + 2 * model * tile;
+    for (int64_t i = 0; i < n_i; i++)
+        sums[i] += lines[i];
+    for (int64_t j = 0; j < n_j; j++)
+        sums[tile + j] += lines[tile + j];
 }
 
 /* Linear kernel; values: products as above, then sums of the products of diagonals, then traces. */
@@ -112,15 +152,15 @@ static int compute_linear(void *data, int64_t item, double *values, mdl_error_t 
     double *square = values + task->n_pair, *trace = square + task->n_pair;
     int64_t tile_i, tile_j;
     tile_of_item(item, &tile_i, &tile_j);
-    int rc = multiply_tile(work, tile_i, tile_j, values, err);
+    int rc = multiply_tile(work, item, values, err);
     if (rc != MDL_OK || tile_i != tile_j)
         return rc;
     for (int a = 0; a < task->n_model; a++) {
-        const double *mine = work->diagonal + a * work->means.tile;
+        const double *mine = diagonal_of(work, a);
         for (int64_t i = 0; i < mdl_means_rows(&work->means, tile_i); i++)
             trace[a] += mine[i];
         for (int b = 0; b <= a; b++) {
-            const double *other = work->diagonal + b * work->means.tile;
+            const double *other = diagonal_of(work, b);
             double *sum = &square[mdl_cka_pair(a, b)];
             for (int64_t i = 0; i < mdl_means_rows(&work->means, tile_i); i++)
                 *sum += mine[i] * other[i];
@@ -138,15 +178,13 @@ static int compute_rbf(void *data, int64_t item, double *values, mdl_error_t *er
 {
     work_t *work = data;
     mdl_cka_task_t *task = work->task;
-    int64_t tile_i, tile_j, tile = work->means.tile;
+    int64_t tile_i, tile_j;
     tile_of_item(item, &tile_i, &tile_j);
-    int rc = multiply_tile(work, tile_i, tile_j, values, err);
-    for (int a = 0; rc == MDL_OK && a < task->n_model; a++) {
-        double *rows = values + task->n_pair + 2 * a * tile;
-        task->real->row_sums((char *)work->gram + (size_t)(a * work->stride) * task->real->size,
-                             mdl_means_rows(&work->means, tile_i),
-                             mdl_means_rows(&work->means, tile_j), rows, rows + tile);
-    }
+    int rc = multiply_tile(work, item, values, err);
+    for (int a = 0; rc == MDL_OK && a < task->n_model; a++)
+        add_line_sums(work, a, mdl_means_rows(&work->means, tile_i),
+                      mdl_means_rows(&work->means, tile_j),
+                      values + task->n_pair + 2 * a * work->means.tile);
     return rc;
 }
 
@@ -196,7 +234,7 @@ static void finish_rbf(work_t *work)
     }
 }
 
-static int allocate(work_t *work, mdl_error_t *err)
+static int allocate_on_cpu(work_t *work, mdl_error_t *err)
 {
     mdl_cka_task_t *task = work->task;
     mdl_means_t *means = &work->means;
@@ -209,7 +247,7 @@ static int allocate(work_t *work, mdl_error_t *err)
         work->n_slot = means->n_tile;
     else if (work->n_slot > 0 && work->n_slot < means->n_tile)
         work->n_slot = 1;
-    size_t n_slot = (size_t)work->n_slot, n_pair = (size_t)task->n_pair;
+    size_t n_slot = (size_t)work->n_slot;
     int rc;
     MDL_TRY(mdl_alloc_aligned(&work->held, n_slot * held, size, "rows that stay in memory", err));
     MDL_TRY(mdl_alloc(&work->held_tile, n_slot * n_model, sizeof(int64_t), "numbers", err));
@@ -223,6 +261,18 @@ static int allocate(work_t *work, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->diagonal, n_model * tile, sizeof(double), "diagonals", err));
+done:
+    return rc;
+}
+
+static int allocate(work_t *work, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    size_t n_pair = (size_t)task->n_pair, n_model = (size_t)task->n_model;
+    int rc;
+    MDL_TRY(task->settings->device == 0
+                ? allocate_on_cpu(work, err)
+                : mdl_full_device_open_gram(&work->device, &work->means, err));
     MDL_TRY(mdl_alloc(&work->product, n_pair, sizeof(double), "sums of products", err));
     MDL_TRY(mdl_alloc(&work->square, n_pair, sizeof(double), "sums of products", err));
     MDL_TRY(mdl_alloc(&work->trace, n_model, sizeof(double), "traces", err));
@@ -235,6 +285,7 @@ done:
 
 static void release(work_t *work)
 {
+    mdl_full_device_close(&work->device);
     mdl_means_free(&work->means);
     free(work->held);
     free(work->held_tile);
@@ -280,7 +331,7 @@ static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *
 
 int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
 {
-    work_t work = {.task = task};
+    work_t work = {.task = task, .step = 1};
     int rc;
     MDL_TRY(mdl_means_find(comm, &work.means, task, err));
     MDL_TRY(mdl_agree(comm, allocate(&work, err), err));
@@ -289,6 +340,9 @@ int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
         rc = run_linear(comm, &work, n_item, err);
         goto done;
     }
+    int n_rank;
+    MPI_Comm_size(comm, &n_rank);
+    work.step = n_rank;
     mdl_ordered_t ordered = {.n_item = n_item,
                              .n_value = task->n_pair + 2 * task->n_model * work.means.tile,
                              .what = "Gram tiles",

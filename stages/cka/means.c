@@ -1,5 +1,6 @@
 #include "cka/means.h"
 
+#include "cka/full_device.h"
 #include "cka/reader.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
@@ -81,8 +82,10 @@ static int allocate(mdl_means_t *means, mdl_error_t *err)
         means->n_feat_all += task->models[a].n_feat;
     }
     size_t all = (size_t)means->n_feat_all;
-    int64_t tile = mdl_cka_tile(task->n_model,
-                                (double)task->n_sample * (double)all * (double)task->real->size);
+    double n_byte = (double)task->n_sample * (double)all * (double)task->real->size;
+    int64_t tile = task->settings->device == 0
+                       ? mdl_cka_tile(task->n_model, n_byte)
+                       : mdl_full_device_tile(task->n_model, task->n_sample);
     means->tile = tile < task->n_sample ? tile : task->n_sample;
     means->n_tile = (task->n_sample + means->tile - 1) / means->tile;
     MDL_TRY(mdl_alloc(&means->reference, all, sizeof(double), "reference rows", err));

@@ -27,6 +27,7 @@ typedef struct {
     double sigma;                   /* RBF: bandwidth as a multiple of a model's median distance */
     const mdl_stopping_t *stopping; /* of the minibatch estimator; NULL: all rows are read */
     int device;                     /* 0: the CPU; else CUDA device number device - 1 */
+    int n_sharer;                   /* ranks that share that device */
     int bfloat16;                   /* on a device: centred float32 rows become bfloat16 */
     mdl_gram_cache_t *cache;        /* of the minibatch estimator with the linear kernel, or NULL */
 } mdl_cka_settings_t;

@@ -10,18 +10,24 @@
 namespace mdl
 {
 
-/* Sum over a block of THREADS threads, in all of them. */
+/* Sum over a block of THREADS threads, in all of them: of a square, by columns and then on. */
 __device__ inline double sum_of_block(double value)
 {
-    __shared__ double part[THREADS];
+    constexpr int SIDE = 16;
+    static_assert(SIDE * SIDE == THREADS, "a square of threads");
+    __shared__ double part[THREADS], column[SIDE];
     part[threadIdx.x] = value;
     __syncthreads();
-    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half)
-            part[threadIdx.x] += part[threadIdx.x + half];
-        __syncthreads();
+    if (threadIdx.x < SIDE) {
+        double sum = 0;
+        for (int k = 0; k < SIDE; k++)
+            sum += part[k * SIDE + (int)threadIdx.x];
+        column[threadIdx.x] = sum;
     }
-    double sum = part[0];
+    __syncthreads();
+    double sum = 0;
+    for (int k = 0; k < SIDE; k++)
+        sum += column[k];
     __syncthreads();
     return sum;
 }

@@ -1,5 +1,7 @@
-/* The minibatch estimator on a GPU against the CPU: every kernel and precision, tails, refusals.
- * Skipped where there is none. */
+/* CKA on a GPU against the CPU: every route, estimator, kernel and precision, tails, refusals.
+ * Skipped where there is none; unit.cka_device_on_host is the same program with the CUDA code run
+ * on the host (tests/host_cuda). */
+#define _DEFAULT_SOURCE /* setenv */
 #include "cka/similarity.h"
 #include "core/log.h"
 #include "kernels/device.h"
@@ -15,12 +17,12 @@
 #include <cmocka.h>
 
 enum { N_MODEL = 4, N_SAMPLE = 519 };
-static const int64_t widths[N_MODEL] = {70, 1, 333, 128};
+static const int64_t widths[N_MODEL] = {30, 1, 121, 64};
 
 /* Features in common with model 0, noise of their own, and an offset. */
 static double value_of(int model, int64_t row, int64_t column)
 {
-    uint32_t x = (uint32_t)(row * 1000 + column % 70) * 2654435761u, y = x * 31u;
+    uint32_t x = (uint32_t)(row * 1000 + column % 30) * 2654435761u, y = x * 31u;
     y = (y + (uint32_t)(model * 977 + column)) * 2246822519u;
     x ^= x >> 15;
     y ^= y >> 13;
@@ -47,63 +49,140 @@ static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_e
     return MDL_OK;
 }
 
-static int similarity_of(mdl_cka_settings_t settings, double *similarity, mdl_error_t *err)
+static int similarity_of(MPI_Comm comm, const mdl_cka_settings_t *settings, double *similarity,
+                         mdl_error_t *err)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     mdl_rows_t models[N_MODEL];
     for (int a = 0; a < N_MODEL; a++)
         models[a] = (mdl_rows_t){names[a], widths[a], read_rows, NULL};
-    return mdl_cka_similarity(MPI_COMM_WORLD, &settings, models, N_MODEL, N_SAMPLE, similarity,
-                              NULL, NULL, err);
+    return mdl_cka_similarity(comm, settings, models, N_MODEL, N_SAMPLE, similarity, NULL, NULL,
+                              err);
 }
 
-static void compare(mdl_cka_kernel_t kernel, mdl_encoding_t precision, int bfloat16, int64_t batch,
-                    double tolerance)
+static void compute(MPI_Comm comm, mdl_cka_settings_t settings, int device, double *similarity)
 {
-    double cpu[N_MODEL * N_MODEL], device[N_MODEL * N_MODEL];
     mdl_error_t err;
-    mdl_cka_settings_t settings = {.estimator = MDL_CKA_MINIBATCH,
-                                   .kernel = kernel,
-                                   .precision = precision,
-                                   .batch = batch,
-                                   .sigma = 1};
-    assert_int_equal(similarity_of(settings, cpu, &err), MDL_OK);
-    settings.device = 1;
-    settings.bfloat16 = bfloat16;
-    if (similarity_of(settings, device, &err) != MDL_OK)
+    settings.device = device;
+    settings.bfloat16 = device > 0 && settings.bfloat16;
+    if (similarity_of(comm, &settings, similarity, &err) != MDL_OK)
         fail_msg("%s", err.text);
+}
+
+static void compare(mdl_cka_settings_t settings, double tolerance)
+{
+    double cpu[N_MODEL * N_MODEL], device[N_MODEL * N_MODEL], alone[N_MODEL * N_MODEL];
+    compute(MPI_COMM_WORLD, settings, 0, cpu);
+    compute(MPI_COMM_WORLD, settings, 1, device);
     for (int k = 0; k < N_MODEL * N_MODEL; k++)
         if (!(fabs(device[k] - cpu[k]) <= tolerance))
-            fail_msg("pair %d: %.17g on the device, %.17g on the CPU", k, device[k], cpu[k]);
+            fail_msg("estimator %d, kernel %d, route %d, precision %d, batch %d, pair %d: %.17g on "
+                     "the device, %.17g on the CPU",
+                     settings.estimator, settings.kernel, settings.route, settings.precision,
+                     (int)settings.batch, k, device[k], cpu[k]);
+    int n_rank;
+    MPI_Comm_size(MPI_COMM_WORLD, &n_rank);
+    if (n_rank == 1)
+        return;
+    compute(MPI_COMM_SELF, settings, 1, alone);
+    assert_memory_equal(alone, device, sizeof alone);
 }
 
-static void every_precision_matches_the_cpu(void **state)
+static mdl_cka_settings_t settings_of(mdl_cka_estimator_t estimator, mdl_encoding_t precision)
+{
+    return (mdl_cka_settings_t){
+        .estimator = estimator, .precision = precision, .batch = 64, .sigma = 1};
+}
+
+static void batches_match_the_cpu(void **state)
 {
     (void)state;
-    static const int64_t batches[] = {4, 64, 100, 256, 600};
-    for (int k = 0; k < 5; k++) {
-        compare(MDL_CKA_LINEAR, MDL_FLOAT32, 0, batches[k], 2e-6);
-        compare(MDL_CKA_LINEAR, MDL_FLOAT64, 0, batches[k], 1e-13);
-        compare(MDL_CKA_RBF, MDL_FLOAT32, 0, batches[k], 2e-5);
-        compare(MDL_CKA_RBF, MDL_FLOAT64, 0, batches[k], 1e-12);
+    static const int64_t batches[] = {4, 100, 600};
+    for (int k = 0; k < 3; k++) {
+        for (int wide = 0; wide < 2; wide++) {
+            mdl_cka_settings_t settings =
+                settings_of(MDL_CKA_MINIBATCH, wide ? MDL_FLOAT64 : MDL_FLOAT32);
+            settings.batch = batches[k];
+            compare(settings, wide ? 1e-13 : 2e-6);
+            settings.kernel = MDL_CKA_RBF;
+            compare(settings, wide ? 1e-12 : 2e-5);
+        }
     }
-    compare(MDL_CKA_LINEAR, MDL_FLOAT32, 1, 64, 5e-3);
+}
+
+static void compare_full(mdl_encoding_t precision, int bfloat16, double linear, double rbf)
+{
+    for (mdl_cka_estimator_t e = MDL_CKA_BIASED; e <= MDL_CKA_UNBIASED; e++) {
+        mdl_cka_settings_t settings = settings_of(e, precision);
+        settings.bfloat16 = bfloat16;
+        compare(settings, linear);
+        settings.route = MDL_CKA_FEATURE;
+        compare(settings, linear);
+        settings.route = MDL_CKA_GRAM;
+        settings.kernel = MDL_CKA_RBF;
+        compare(settings, rbf);
+    }
+}
+
+/* 519 rows are two blocks of 256 and one of 7. */
+static void all_rows_at_once_match_the_cpu(void **state)
+{
+    (void)state;
+    compare_full(MDL_FLOAT32, 0, 2e-6, 2e-5);
+    compare_full(MDL_FLOAT64, 0, 1e-13, 1e-12);
+}
+
+/* docs/numerics.md derives the bound of the linear kernel. */
+static void bfloat16_is_as_near_as_is_said(void **state)
+{
+    (void)state;
+    mdl_cka_settings_t settings = settings_of(MDL_CKA_MINIBATCH, MDL_FLOAT32);
+    settings.bfloat16 = 1;
+    compare(settings, 5e-3);
+    compare_full(MDL_FLOAT32, 1, 5e-3, 5e-3);
+}
+
+static void expect_refusal(mdl_cka_settings_t settings, int code, const char *words)
+{
+    double similarity[N_MODEL * N_MODEL];
+    mdl_error_t err;
+    settings.device = 1;
+    assert_int_equal(similarity_of(MPI_COMM_WORLD, &settings, similarity, &err), code);
+    if (strstr(err.text, words) == NULL)
+        fail_msg("'%s' doesn't say '%s'", err.text, words);
 }
 
 static void a_value_that_is_not_finite_is_named(void **state)
 {
-    double similarity[N_MODEL * N_MODEL];
-    mdl_error_t err;
-    mdl_cka_settings_t settings = {.estimator = MDL_CKA_MINIBATCH,
-                                   .precision = MDL_FLOAT32,
-                                   .batch = 64,
-                                   .sigma = 1,
-                                   .device = 1};
     (void)state;
     poison = NAN;
-    assert_int_equal(similarity_of(settings, similarity, &err), MDL_E_INPUT);
-    assert_non_null(strstr(err.text, "model c: the value in row 300, column 5"));
+    expect_refusal(settings_of(MDL_CKA_MINIBATCH, MDL_FLOAT32), MDL_E_INPUT,
+                   "model c: the value in row 300, column 5");
+    expect_refusal(settings_of(MDL_CKA_BIASED, MDL_FLOAT32), MDL_E_INPUT,
+                   "model c: the value in row 300, column 5");
     poison = 0;
+}
+
+/* On the host, where the device's memory can be chosen. */
+static void little_memory_is_made_do_with_or_said(void **state)
+{
+    (void)state;
+    mdl_device_t found;
+    mdl_error_t err;
+    assert_int_equal(mdl_device_describe(0, &found, &err), MDL_OK);
+    if (strcmp(found.name, "CUDA on the host") != 0)
+        skip();
+    /* For two of the three blocks of rows, beside tiles or covariances. */
+    mdl_cka_settings_t settings = settings_of(MDL_CKA_UNBIASED, MDL_FLOAT64);
+    setenv("HOST_CUDA_MEMORY", "3850000", 1);
+    compare(settings, 1e-13);
+    settings.route = MDL_CKA_FEATURE;
+    setenv("HOST_CUDA_MEMORY", "1950000", 1);
+    compare(settings, 1e-13);
+    setenv("HOST_CUDA_MEMORY", "100000", 1);
+    expect_refusal(settings_of(MDL_CKA_MINIBATCH, MDL_FLOAT32), MDL_E_MEMORY, "smaller --batch");
+    expect_refusal(settings_of(MDL_CKA_BIASED, MDL_FLOAT32), MDL_E_MEMORY, "fewer models");
+    unsetenv("HOST_CUDA_MEMORY");
 }
 
 int main(void)
@@ -113,8 +192,11 @@ int main(void)
     mdl_log_setup("test", 0, MDL_LOG_ERROR);
     int n_device = mdl_device_count(&why);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_precision_matches_the_cpu),
+        cmocka_unit_test(batches_match_the_cpu),
+        cmocka_unit_test(all_rows_at_once_match_the_cpu),
+        cmocka_unit_test(bfloat16_is_as_near_as_is_said),
         cmocka_unit_test(a_value_that_is_not_finite_is_named),
+        cmocka_unit_test(little_memory_is_made_do_with_or_said),
     };
     if (n_device == 0)
         printf("skipped: %s\n", why);
