@@ -100,6 +100,15 @@ static int64_t next_front(const double *cost, const double *quality, const uint8
     return next;
 }
 
+/* 1 when an earlier setting stands at the same place. */
+static int is_repeated(const double *cost, const double *quality, int64_t i)
+{
+    for (int64_t j = 0; j < i; j++)
+        if (cost[j] == cost[i] && quality[j] == quality[i])
+            return 1;
+    return 0;
+}
+
 static void draw_points(FILE *out, const panel_t *panel, const mdl_simulation_t *s,
                         const double *quality, const uint8_t *front)
 {
@@ -113,7 +122,7 @@ static void draw_points(FILE *out, const panel_t *panel, const mdl_simulation_t 
     }
     fprintf(out, "\"/>\n");
     for (int64_t i = 0; i < s->n_setting; i++) {
-        if (isnan(quality[i]))
+        if (isnan(quality[i]) || is_repeated(cost, quality, i))
             continue;
         fprintf(out,
                 "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\" class=\"%s\"><title>%s: cost %.4f, "
