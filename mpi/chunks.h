@@ -19,6 +19,8 @@ typedef struct {
     /* Writes the item's n_value numbers into values, which holds zeros. Called for the rank's own
      * items in their order. */
     int (*compute)(void *data, int64_t item, double *values, mdl_error_t *err);
+    /* What the item takes, in any unit: ranks then share chunks out by it. NULL: all the same. */
+    double (*cost)(const void *data, int64_t item);
     /* Adds n_value numbers to into; NULL adds each to each. */
     void (*add)(void *data, double *into, const double *values);
     void *data;

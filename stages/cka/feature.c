@@ -1,5 +1,5 @@
 #include "cka/full_device.h"
-#include "cka/means.h"
+#include "cka/row_sample.h"
 #include "mpi/agree.h"
 #include "mpi/ordered.h"
 
@@ -7,7 +7,10 @@
 
 /* Columns of a covariance block, and blocks of rows that are summed in the real type before they go
  * into the double sums. */
-enum { MAX_STRIP = 2048, N_FLOAT = 4 };
+enum { MAX_STRIP = MDL_CKA_STRIP, N_FLOAT = 4 };
+
+/* Numbers of an item, apart from those of the sample. */
+enum { N_VALUE = 3 };
 
 /* Columns [first, first + n_col) of model a against those of b. */
 typedef struct {
@@ -27,6 +30,8 @@ typedef struct {
     double *norm_x, *norm_y;  /* [tile] */
     double *product, *square; /* [n_pair] */
     double *trace;            /* [n_model] */
+    mdl_row_sample_t sample;  /* what the standard error comes from */
+    double *row_sum, *own;    /* [n_pair, sample], [n_model, sample] of its rows */
 } work_t;
 
 static int64_t n_strip(const mdl_cka_task_t *task, int model)
@@ -89,7 +94,8 @@ static void add_norms(const work_t *work, const item_t *item, int64_t n_row, con
     }
 }
 
-/* values: sum of squares of the covariances, then as of add_norms, once for each pair. */
+/* values: sum of squares of the covariances, then as of add_norms, once for each pair, then as of
+ * mdl_row_sample_sums. */
 static int compute_on_device(void *data, int64_t number, double *values, mdl_error_t *err)
 {
     work_t *work = data;
@@ -125,7 +131,10 @@ static int compute_on_cpu(void *data, int64_t number, double *values, mdl_error_
             add_norms(work, item, n_row, work->x, y, values);
     }
     values[0] = squares_of(work, item);
-    return MDL_OK;
+    mdl_covariance_t block = {item->a, item->b, item->first, item->n_col, d_y};
+    task->real->round(work->sum, work->block, n_value);
+    return mdl_row_sample_sums(&work->sample, &block, work->block, values + N_VALUE,
+                               values + N_VALUE + work->sample.n, err);
 }
 
 static void fold_item(void *data, int64_t number, const double *values)
@@ -136,6 +145,10 @@ static void fold_item(void *data, int64_t number, const double *values)
     work->product[pair] += values[0];
     work->square[pair] += values[1];
     work->trace[item->a] += values[2];
+    for (int64_t s = 0; s < work->sample.n; s++) {
+        work->row_sum[pair * work->sample.n + s] += values[N_VALUE + s];
+        work->own[item->a * work->sample.n + s] += values[N_VALUE + work->sample.n + s];
+    }
 }
 
 static int allocate_on_cpu(work_t *work, mdl_error_t *err)
@@ -150,6 +163,7 @@ static int allocate_on_cpu(work_t *work, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&work->sum, strip * feat, sizeof(double), "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
     MDL_TRY(mdl_alloc(&work->norm_y, tile, sizeof(double), "squared lengths", err));
+    rc = mdl_row_sample_init(&work->sample, &work->means, (int64_t)strip, err);
 done:
     return rc;
 }
@@ -165,6 +179,9 @@ static int allocate(work_t *work, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&work->product, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->square, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->trace, (size_t)task->n_model, sizeof(double), "sums", err));
+    size_t n_row = (size_t)work->sample.n;
+    MDL_TRY(mdl_alloc(&work->row_sum, n_row * (size_t)task->n_pair, sizeof(double), "sums", err));
+    MDL_TRY(mdl_alloc(&work->own, n_row * (size_t)task->n_model, sizeof(double), "sums", err));
     rc = list_items(work, err);
 done:
     return rc;
@@ -184,6 +201,9 @@ static void release(work_t *work)
     free(work->product);
     free(work->square);
     free(work->trace);
+    free(work->row_sum);
+    free(work->own);
+    mdl_row_sample_free(&work->sample);
 }
 
 int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
@@ -193,7 +213,7 @@ int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
     MDL_TRY(mdl_means_find(comm, &work.means, task, err));
     MDL_TRY(mdl_agree(comm, allocate(&work, err), err));
     mdl_ordered_t ordered = {.n_item = work.n_item,
-                             .n_value = 3,
+                             .n_value = N_VALUE + 2 * work.sample.n,
                              .what = "covariance blocks",
                              .compute =
                                  task->settings->device == 0 ? compute_on_cpu : compute_on_device,
@@ -205,6 +225,9 @@ int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
          pair++)
         work.product[pair] -= work.square[pair];
     mdl_means_finish(&work.means, work.product, work.square, work.trace);
+    if (work.sample.n > 0)
+        rc = mdl_row_sample_finish(&work.sample, work.row_sum, work.own, work.trace, err);
+    rc = mdl_agree(comm, rc, err);
 done:
     release(&work);
     return rc;

@@ -1,5 +1,5 @@
 #include "cka/full_device.h"
-#include "cka/means.h"
+#include "cka/row_units.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
 #include "mpi/ordered.h"
@@ -22,9 +22,9 @@ typedef struct {
     int64_t stride;            /* padded tile, squared */
     double *norm_x, *norm_y;   /* [tile] */
     double *diagonal;          /* [n_model, tile] of a tile on the diagonal */
-    double *product, *square;  /* [n_pair] */
-    double *trace;             /* [n_model] */
+    double *product, *trace;   /* RBF: [n_pair], [n_model] */
     double *row_sum;           /* RBF: [n_model, n_sample] of the kernel matrices */
+    mdl_row_units_t units;     /* linear: what the standard error comes from */
 } work_t;
 
 /* Tile number item of the lower triangle of tiles. */
@@ -89,6 +89,12 @@ static int kernel_of_tile(work_t *work, int model, int64_t tile_i, int64_t tile_
     return MDL_OK;
 }
 
+/* Numbers of a tile with the linear kernel, apart from those of the units. */
+static int64_t n_value_of_tile(const mdl_cka_task_t *task)
+{
+    return 2 * task->n_pair + task->n_model;
+}
+
 static int products_on_cpu(work_t *work, int64_t tile_i, int64_t tile_j, double *values,
                            mdl_error_t *err)
 {
@@ -98,9 +104,15 @@ static int products_on_cpu(work_t *work, int64_t tile_i, int64_t tile_j, double 
         if (rc != MDL_OK)
             return rc;
     }
-    int64_t n = mdl_real_padded(mdl_means_rows(&work->means, tile_i)) *
-                mdl_real_padded(mdl_means_rows(&work->means, tile_j));
-    task->real->products(work->gram, task->n_model, work->stride, n, values);
+    int64_t n_i = mdl_means_rows(&work->means, tile_i), side = work->means.tile;
+    int64_t n_j = mdl_means_rows(&work->means, tile_j);
+    mdl_tile_t tile = {.i = tile_i * side, .n_i = n_i, .j = tile_j * side, .n_j = n_j};
+    if (work->units.n_unit > 0)
+        mdl_row_units_add_tile(&work->units, &tile, work->gram, work->stride, values,
+                               values + n_value_of_tile(task));
+    else
+        task->real->products(work->gram, task->n_model, work->stride,
+                             mdl_real_padded(n_i) * mdl_real_padded(n_j), values);
     return MDL_OK;
 }
 
@@ -144,7 +156,8 @@ static void add_line_sums(const work_t *work, int model, int64_t n_i, int64_t n_
         sums[tile + j] += lines[tile + j];
 }
 
-/* Linear kernel; values: products as above, then sums of the products of diagonals, then traces. */
+/* Linear kernel; values: products as above, then sums of the products of diagonals, then traces,
+ * then those of the units. */
 static int compute_linear(void *data, int64_t item, double *values, mdl_error_t *err)
 {
     work_t *work = data;
@@ -169,7 +182,21 @@ static int compute_linear(void *data, int64_t item, double *values, mdl_error_t 
     if (task->settings->estimator == MDL_CKA_BIASED)
         for (int64_t pair = 0; pair < task->n_pair; pair++)
             values[pair] -= square[pair];
+    if (work->units.n_unit > 0)
+        mdl_row_units_add_own(&work->units, tile_i * work->means.tile,
+                              mdl_means_rows(&work->means, tile_i), work->diagonal,
+                              values + n_value_of_tile(task));
     return MDL_OK;
+}
+
+/* A tile on the diagonal costs half, and the last ones are smaller. */
+static double cost_of_tile(const void *data, int64_t item)
+{
+    const work_t *work = data;
+    int64_t tile_i, tile_j;
+    tile_of_item(item, &tile_i, &tile_j);
+    return (double)mdl_means_rows(&work->means, tile_i) *
+           (double)mdl_means_rows(&work->means, tile_j) / (tile_i == tile_j ? 2 : 1);
 }
 
 /* RBF kernel; values: products as above, then row and column sums of the tile for each model. The
@@ -273,12 +300,14 @@ static int allocate(work_t *work, mdl_error_t *err)
     MDL_TRY(task->settings->device == 0
                 ? allocate_on_cpu(work, err)
                 : mdl_full_device_open_gram(&work->device, &work->means, err));
-    MDL_TRY(mdl_alloc(&work->product, n_pair, sizeof(double), "sums of products", err));
-    MDL_TRY(mdl_alloc(&work->square, n_pair, sizeof(double), "sums of products", err));
-    MDL_TRY(mdl_alloc(&work->trace, n_model, sizeof(double), "traces", err));
-    if (task->gamma != NULL)
+    if (task->settings->device == 0 && task->gamma == NULL)
+        MDL_TRY(mdl_row_units_init(&work->units, &work->means, err));
+    if (task->gamma != NULL) {
+        MDL_TRY(mdl_alloc(&work->product, n_pair, sizeof(double), "sums of products", err));
+        MDL_TRY(mdl_alloc(&work->trace, n_model, sizeof(double), "traces", err));
         MDL_TRY(mdl_alloc(&work->row_sum, n_model * (size_t)task->n_sample, sizeof(double),
                           "row sums", err));
+    }
 done:
     return rc;
 }
@@ -286,6 +315,7 @@ done:
 static void release(work_t *work)
 {
     mdl_full_device_close(&work->device);
+    mdl_row_units_free(&work->units);
     mdl_means_free(&work->means);
     free(work->held);
     free(work->held_tile);
@@ -297,7 +327,6 @@ static void release(work_t *work)
     free(work->norm_y);
     free(work->diagonal);
     free(work->product);
-    free(work->square);
     free(work->trace);
     free(work->row_sum);
 }
@@ -307,26 +336,24 @@ static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *
     const mdl_cka_task_t *task = work->task;
     mdl_chunk_sums_t chunks;
     mdl_chunks_t run = {.n_item = n_item,
-                        .n_value = 2 * task->n_pair + task->n_model,
+                        .n_value = n_value_of_tile(task) + mdl_row_units_n_value(&work->units),
                         .what = "Gram tiles",
                         .compute = compute_linear,
+                        .cost = cost_of_tile,
                         .data = work};
     int rc = mdl_chunks_run(comm, &run, &chunks, err);
     if (rc != MDL_OK)
         return rc;
-    for (int64_t k = 0; k < chunks.n_chunk; k++) {
-        const double *values = chunks.values + k * run.n_value;
-        for (int64_t pair = 0; pair < task->n_pair; pair++) {
-            work->product[pair] += values[pair];
-            work->square[pair] += values[task->n_pair + pair];
-        }
-        for (int a = 0; a < task->n_model; a++)
-            work->trace[a] += values[2 * task->n_pair + a];
-    }
+    double *sums = chunks.values, *trace = sums + 2 * task->n_pair;
+    for (int64_t k = 1; k < chunks.n_chunk; k++)
+        for (int64_t v = 0; v < run.n_value; v++)
+            sums[v] += chunks.values[k * run.n_value + v];
     task->sums->bytes_sent += chunks.bytes_sent;
+    mdl_means_finish(&work->means, sums, sums + task->n_pair, trace);
+    if (work->units.n_unit > 0)
+        rc = mdl_row_units_finish(&work->units, sums + n_value_of_tile(task), trace, err);
     free(chunks.values);
-    mdl_means_finish(&work->means, work->product, work->square, work->trace);
-    return MDL_OK;
+    return mdl_agree(comm, rc, err);
 }
 
 int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)

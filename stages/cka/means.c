@@ -154,6 +154,14 @@ void mdl_means_free(mdl_means_t *means)
     *means = (mdl_means_t){0};
 }
 
+void mdl_means_centre(const mdl_means_t *means, int model, int64_t n_row, void *x)
+{
+    const mdl_cka_task_t *task = means->task;
+    task->real->centre(x, n_row, task->models[model].n_feat,
+                       means->reference + means->offset[model], means->mean + means->offset[model],
+                       ldexp(1, means->exponent[model]));
+}
+
 int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, mdl_error_t *err)
 {
     const mdl_cka_task_t *task = means->task;
@@ -161,8 +169,7 @@ int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, m
     int64_t n_row = mdl_means_rows(means, tile);
     int rc = rows->read(rows, tile * means->tile, n_row, task->real->encoding, x, err);
     if (rc == MDL_OK)
-        task->real->centre(x, n_row, rows->n_feat, means->reference + means->offset[model],
-                           means->mean + means->offset[model], ldexp(1, means->exponent[model]));
+        mdl_means_centre(means, model, n_row, x);
     return rc;
 }
 
@@ -180,25 +187,35 @@ int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, v
     return rc;
 }
 
+/* The power of two that takes a model's scaling out of its kernel matrix. */
+static int shift_of(const mdl_means_t *means, int model)
+{
+    enum { FAR = 50 }; /* beyond 1e15 or under 1e-15: left in scaled units */
+    int exponent = means->exponent[model];
+    return abs(exponent) > FAR ? 0 : -2 * exponent;
+}
+
+double mdl_means_scaled(const mdl_means_t *means, double sum, int a, int b)
+{
+    double n = (double)means->task->n_sample;
+    int biased = means->task->settings->estimator == MDL_CKA_BIASED;
+    double scale = biased ? (n - 1) * (n - 1) : n * (n - 3);
+    return ldexp(sum / scale, shift_of(means, a) + shift_of(means, b));
+}
+
 void mdl_means_finish(const mdl_means_t *means, const double *product, const double *squares,
                       const double *trace)
 {
-    enum { FAR = 50 }; /* beyond 1e15 or under 1e-15: left in scaled units */
     const mdl_cka_task_t *task = means->task;
     double n = (double)task->n_sample;
-    int biased = task->settings->estimator == MDL_CKA_BIASED;
-    double scale = biased ? (n - 1) * (n - 1) : n * (n - 3);
     for (int a = 0; a < task->n_model; a++) {
-        int shift_a = abs(means->exponent[a]) > FAR ? 0 : -2 * means->exponent[a];
-        int64_t own = mdl_cka_pair(a, a);
-        task->sums->power[a] = ldexp(product[own] / scale, 2 * shift_a);
+        task->sums->power[a] = mdl_means_scaled(means, product[mdl_cka_pair(a, a)], a, a);
         for (int b = 0; b <= a; b++) {
-            int shift_b = abs(means->exponent[b]) > FAR ? 0 : -2 * means->exponent[b];
             int64_t pair = mdl_cka_pair(a, b);
             double hsic = product[pair];
-            if (!biased)
+            if (task->settings->estimator == MDL_CKA_UNBIASED)
                 hsic += trace[a] * trace[b] / ((n - 1) * (n - 2)) - 2 / (n - 2) * squares[pair];
-            task->sums->hsic[pair] = ldexp(hsic / scale, shift_a + shift_b);
+            task->sums->hsic[pair] = mdl_means_scaled(means, hsic, a, b);
         }
     }
 }

@@ -26,14 +26,21 @@ int64_t mdl_means_rows(const mdl_means_t *means, int64_t tile);
  * exponent. Not collective. */
 int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, mdl_error_t *err);
 
-/* The same, packed for real->gram; x is scratch. */
+/* Rows of a model, x: [n_row, n_feat], become less its means and scaled. */
+void mdl_means_centre(const mdl_means_t *means, int model, int64_t n_row, void *x);
+
+/* A block as mdl_means_read, packed for real->gram; x is scratch. */
 int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, void *packed,
                    mdl_error_t *err);
 
-/* Turns sums over pairs of rows into task->sums->hsic and power, in the model's own units as far as
- * double reaches. product: [n_pair] sum of K L, without its diagonal for the unbiased estimator;
- * squares: [n_pair] sum of k_ii l_ii; trace: [n_model] sum of k_ii. Every row of K sums to 0, as
- * the rows are centred, so without its diagonal to -k_ii, which is all that HSIC_1 needs. */
+/* A sum of k_ij l_ij of models a and b as a part of their HSIC, in the models' own units as far as
+ * double reaches. */
+double mdl_means_scaled(const mdl_means_t *means, double sum, int a, int b);
+
+/* Turns sums over pairs of rows into task->sums->hsic and power, as mdl_means_scaled. product:
+ * [n_pair] sum of K L, without its diagonal for the unbiased estimator; squares: [n_pair] sum of
+ * k_ii l_ii; trace: [n_model] sum of k_ii. Every row of K sums to 0, as the rows are centred, so
+ * without its diagonal to -k_ii, which is all that HSIC_1 needs. */
 void mdl_means_finish(const mdl_means_t *means, const double *product, const double *squares,
                       const double *trace);
 

@@ -31,6 +31,11 @@ typedef struct {
      * values, packed. n is a multiple of 8. */
     void (*products)(const void *stack, int n_model, int64_t stride, int64_t n, double *values);
 
+    /* The same over n_row rows of n_column reals, ld apart, of each array: n_row n_column reals
+     * are summed in their own type. n_column is a multiple of 8. */
+    void (*block_products)(const void *stack, int n_model, int64_t stride, int64_t n_row,
+                           int64_t ld, int64_t n_column, double *values);
+
     /* Adds the columns of x: [n, n_feat] less reference to sum, and raises *spread to the largest
      * distance from reference. Returns the index of a value that is not finite, else -1. */
     int64_t (*column_sums)(const void *x, int64_t n, int64_t n_feat, const double *reference,
@@ -58,8 +63,9 @@ typedef struct {
     void (*covariance)(const void *x, int64_t d_x, int64_t ld_x, const void *y, int64_t d_y,
                        int64_t ld_y, int64_t n, int add, void *out);
 
-    /* Adds n reals to sum. */
+    /* Adds n reals to sum; rounds n sums to reals. */
     void (*accumulate)(double *sum, const void *values, int64_t n);
+    void (*round)(const double *sum, void *values, int64_t n);
 
     /* Squared length of every row of x: [n, n_feat] into norm. */
     void (*norms)(const void *x, int64_t n, int64_t n_feat, double *norm);

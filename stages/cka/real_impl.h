@@ -195,44 +195,52 @@ static double u_centre(void *values, int64_t n, double *row, void *packed)
     return power;
 }
 
-/* sums[3 i + j] += a_i . b_j over n reals. */
-static void products_of_three(const REAL *const a[3], const REAL *const b[3], int64_t n,
-                              double sums[9])
+/* sums[3 i + j] += a_i . b_j over n_row rows of n reals, ld apart. */
+static void products_of_three(const REAL *const a[3], const REAL *const b[3], int64_t n_row,
+                              int64_t ld, int64_t n, double sums[9])
 {
     lanes_t sum[9] = {{0}};
-    for (int64_t k = 0; k < n; k += LANES) {
-        lanes_t right[3] = {load(b[0] + k), load(b[1] + k), load(b[2] + k)};
-        for (int i = 0; i < 3; i++) {
-            lanes_t left = load(a[i] + k);
-            for (int j = 0; j < 3; j++)
-                sum[3 * i + j] += left * right[j];
+    for (int64_t first = 0; first < n_row * ld; first += ld) {
+        for (int64_t k = first; k < first + n; k += LANES) {
+            lanes_t right[3] = {load(b[0] + k), load(b[1] + k), load(b[2] + k)};
+            for (int i = 0; i < 3; i++) {
+                lanes_t left = load(a[i] + k);
+                for (int j = 0; j < 3; j++)
+                    sum[3 * i + j] += left * right[j];
+            }
         }
     }
     for (int pair = 0; pair < 9; pair++)
         sums[pair] += sum_lanes(sum[pair]);
 }
 
+static void block_products(const void *stack, int n_model, int64_t stride, int64_t n_row,
+                           int64_t ld, int64_t n_column, double *values)
+{
+    const REAL *all = stack;
+    for (int a = 0; a < n_model; a += 3) {
+        for (int b = 0; b <= a; b += 3) {
+            const REAL *left[3], *right[3];
+            double sums[9] = {0};
+            for (int i = 0; i < 3; i++) {
+                left[i] = all + (a + i < n_model ? a + i : a) * stride;
+                right[i] = all + (b + i < n_model ? b + i : b) * stride;
+            }
+            products_of_three(left, right, n_row, ld, n_column, sums);
+            for (int64_t i = a; i < a + 3 && i < n_model; i++)
+                for (int64_t j = b; j < b + 3 && j <= i; j++)
+                    values[i * (i + 1) / 2 + j] += sums[3 * (i - a) + j - b];
+        }
+    }
+}
+
 /* A chunk of all arrays fits into the caches; the sum over a chunk is the longest in REAL. */
 static void products(const void *stack, int n_model, int64_t stride, int64_t n, double *values)
 {
     enum { CHUNK = 2048 };
-    const REAL *all = stack;
     for (int64_t first = 0; first < n; first += CHUNK) {
         int64_t n_here = n - first < CHUNK ? n - first : CHUNK;
-        for (int a = 0; a < n_model; a += 3) {
-            for (int b = 0; b <= a; b += 3) {
-                const REAL *left[3], *right[3];
-                double sums[9] = {0};
-                for (int i = 0; i < 3; i++) {
-                    left[i] = all + (a + i < n_model ? a + i : a) * stride + first;
-                    right[i] = all + (b + i < n_model ? b + i : b) * stride + first;
-                }
-                products_of_three(left, right, n_here, sums);
-                for (int64_t i = a; i < a + 3 && i < n_model; i++)
-                    for (int64_t j = b; j < b + 3 && j <= i; j++)
-                        values[i * (i + 1) / 2 + j] += sums[3 * (i - a) + j - b];
-            }
-        }
+        block_products((const REAL *)stack + first, n_model, stride, 1, n_here, n_here, values);
     }
 }
 
@@ -302,6 +310,13 @@ static void accumulate(double *restrict sum, const void *values, int64_t n)
         sum[i] += (double)x[i];
 }
 
+static void round_sums(const double *restrict sum, void *values, int64_t n)
+{
+    REAL *restrict x = values;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (REAL)sum[i];
+}
+
 static void row_sums(const void *values, int64_t n_i, int64_t n_j, double *rows, double *columns)
 {
     const REAL *gram = values;
@@ -346,6 +361,7 @@ const mdl_real_t TABLE = {.encoding = REAL_BITS == 32 ? MDL_FLOAT32 : MDL_FLOAT6
                           .batch_gram = batch_gram,
                           .u_centre = u_centre,
                           .products = products,
+                          .block_products = block_products,
                           .column_sums = column_sums,
                           .centre = centre,
                           .pack = pack,
@@ -353,6 +369,7 @@ const mdl_real_t TABLE = {.encoding = REAL_BITS == 32 ? MDL_FLOAT32 : MDL_FLOAT6
                           .gram = gram_of,
                           .covariance = covariance,
                           .accumulate = accumulate,
+                          .round = round_sums,
                           .norms = norms,
                           .row_sums = row_sums,
                           .rbf = rbf,
