@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "io/crash_guard.h"
 #include "io/h5.h"
+#include "io/h5_filter.h"
 #include "io/h5_float.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
@@ -152,6 +153,8 @@ static int open_dataset(mdl_array_t *array, mdl_error_t *err)
     int rc = mdl_h5_open(array->path, "give an HDF5 file with activations", &array->file, err);
     if (rc == MDL_OK)
         rc = find_dataset(array, err);
+    if (rc == MDL_OK)
+        rc = mdl_h5_check_filters(array->dataset, err);
     if (rc != MDL_OK)
         return rc;
     array->type = H5Dget_type(array->dataset);

@@ -47,6 +47,8 @@ static int read_attributes(hid_t file, mdl_gram_t *gram, mdl_error_t *err)
     MDL_TRY(take_digest(file, "sample_digest", gram->sample_digest, err));
     MDL_TRY(mdl_h5_get_int(file, "batch", &gram->batch, err));
     MDL_TRY(mdl_h5_get_int(file, "n_feat", &gram->n_feat, err));
+    if (H5Aexists(file, "sigma") > 0)
+        MDL_TRY(mdl_h5_get_double(file, "sigma", &gram->sigma, err));
     int found = mdl_encoding_find(encoding, &gram->encoding);
     if (!found || (gram->encoding != MDL_FLOAT32 && gram->encoding != MDL_FLOAT64))
         rc = mdl_fail(err, MDL_E_INPUT, "%s: encoding '%s' is neither float32 nor float64; %s",

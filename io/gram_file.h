@@ -7,7 +7,8 @@
  * float64, /exponent (n_batch) float64: see docs/formats/gram.md /batch_digest  (n_batch) uint64,
  * XXH3-64 of the batch's stored bytes, checked at every read /sample_id     (n_sample) text, in the
  * order of the rows Root attributes as of every result (inputs_digest is that of the archive), and:
- * model, side, label, encoding (float32 | float64), batch, n_feat (int), sample_digest (text). */
+ * model, side, label, encoding (float32 | float64), batch, n_feat (int), sample_digest (text); of
+ * the RBF kernel also sigma (float64). */
 #ifndef MDL_IO_GRAM_FILE_H
 #define MDL_IO_GRAM_FILE_H
 
@@ -24,6 +25,7 @@ typedef struct {
     mdl_encoding_t encoding;
     int64_t n_sample, n_feat, batch; /* batch: rows of a whole one */
     int64_t n_batch, n_value;        /* reals of a stored batch */
+    double sigma;                    /* of the RBF kernel; 0: the linear kernel */
     const char *const *sample_ids;   /* [n_sample] */
 } mdl_gram_info_t;                   /* all borrowed until mdl_gram_finish */
 
@@ -51,6 +53,7 @@ typedef struct {
     char *path, *model, *side, *label;
     mdl_encoding_t encoding;
     int64_t n_sample, n_feat, batch, n_batch, n_value;
+    double sigma;      /* 0: the linear kernel */
     char **sample_ids; /* [n_sample] */
     char archive_digest[MDL_DIGEST_SIZE], sample_digest[MDL_DIGEST_SIZE];
     double *power, *exponent; /* [n_batch] */

@@ -36,6 +36,8 @@ static int write_attributes(hid_t file, const mdl_gram_info_t *info, mdl_error_t
     MDL_TRY(mdl_h5_set_text(file, "sample_digest", digits, err));
     MDL_TRY(mdl_h5_set_int(file, "batch", info->batch, err));
     MDL_TRY(mdl_h5_set_int(file, "n_feat", info->n_feat, err));
+    if (info->sigma > 0)
+        MDL_TRY(mdl_h5_set_double(file, "sigma", info->sigma, err));
     MDL_TRY(mdl_h5_set_text(file, "digested_by_row", "gram", err));
     rc = mdl_h5_write_text(file, "/sample_id", info->n_sample, info->sample_ids, err);
 done:

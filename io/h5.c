@@ -1,6 +1,7 @@
 #include "io/h5.h"
 
 #include "io/guard.h"
+#include "io/h5_filter.h"
 #include "io/path.h"
 
 #include <errno.h>
@@ -123,8 +124,12 @@ static int open_dataset(hid_t file, const char *name, hid_t *dataset, mdl_error_
 {
     char what[256];
     *dataset = mdl_h5_exists(file, name) ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
-    if (*dataset >= 0)
-        return MDL_OK;
+    if (*dataset >= 0) {
+        int rc = mdl_h5_check_filters(*dataset, err);
+        if (rc != MDL_OK)
+            H5Dclose(*dataset);
+        return rc;
+    }
     snprintf(what, sizeof what, "has no readable dataset %s", name);
     return mdl_h5_fail(file, what, MDL_E_INPUT, err);
 }

@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "io/crash_guard.h"
 #include "io/h5.h"
+#include "io/h5_filter.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ static int open_file(mdl_image_dataset_t *dataset, mdl_error_t *err)
     dataset->dataset = H5Dopen2(dataset->file, "/image", H5P_DEFAULT);
     if (dataset->dataset < 0)
         MDL_TRY(mdl_h5_fail(dataset->file, "dataset image cannot be opened", MDL_E_INPUT, err));
+    MDL_TRY(mdl_h5_check_filters(dataset->dataset, err));
     MDL_TRY(check_type(dataset, dataset->height == 0, err));
     rc = mdl_h5_read_text(dataset->file, "/sample_id", &dataset->n, &dataset->ids, err);
 done:

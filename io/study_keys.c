@@ -57,7 +57,7 @@ const mdl_study_key_t mdl_study_keys[] = {
      .values = "(0,0.5]", .unit = "probability", .help = "of stopping with other clusters"},
     {"similarity.gram_cache", MDL_KEY_BOOL, AT(similarity.gram_cache), .initial = "false",
      .values = "true|false",
-     .help = "keep Gram matrices in cka/grams: a joining model costs one pass (minibatch, linear)"},
+     .help = "keep Gram matrices in cka/grams: a joining model costs one pass (minibatch)"},
 
     {"clusters.linkage", MDL_KEY_CHOICE, AT(clusters.linkage), .initial = "average",
      .values = "average|complete|single", .help = "how the distance of two clusters is taken"},

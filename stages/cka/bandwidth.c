@@ -1,4 +1,5 @@
 #include "cka/estimate.h"
+#include "cka/gram_cache.h"
 #include "mpi/agree.h"
 
 #include <math.h>
@@ -90,11 +91,16 @@ done:
 
 int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
 {
+    const mdl_gram_cache_t *cache = task->settings->cache;
     int rank, n_rank, rc = MDL_OK;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &n_rank);
-    for (int a = rank; rc == MDL_OK && a < task->n_model; a += n_rank)
-        rc = bandwidth(task, a, err);
+    for (int a = rank; rc == MDL_OK && a < task->n_model; a += n_rank) {
+        if (mdl_gram_cache_has(cache, a)) /* its matrices have the kernel in them */
+            task->gamma[a] = mdl_gram_cache_varies(cache, a) ? 1 : 0;
+        else
+            rc = bandwidth(task, a, err);
+    }
     rc = mdl_agree(comm, rc, err);
     if (rc != MDL_OK)
         return rc;

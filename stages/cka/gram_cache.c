@@ -24,6 +24,12 @@ struct mdl_gram_cache {
     char **paths;               /* [n_model] */
 };
 
+/* 0 for the linear kernel. */
+static double sigma_of(const mdl_cka_settings_t *settings)
+{
+    return settings->kernel == MDL_CKA_RBF ? settings->sigma : 0;
+}
+
 /* Why a file doesn't serve; "" if it does. */
 static void find_fault(const mdl_gram_cache_t *cache, int model, const mdl_gram_t *gram,
                        char why[256])
@@ -40,6 +46,9 @@ static void find_fault(const mdl_gram_cache_t *cache, int model, const mdl_gram_
                  (long long)s->batch);
     else if (strcmp(gram->sample_digest, cache->sample_digest) != 0)
         snprintf(why, 256, "they are of other samples, or of the same in another order");
+    else if (gram->sigma != sigma_of(s))
+        snprintf(why, 256, "they are of another kernel (RBF sigma %g, not %g; 0 is linear)",
+                 gram->sigma, sigma_of(s));
     else if (gram->encoding != s->precision)
         snprintf(why, 256, "they are in %s, not %s", mdl_encoding_name(gram->encoding),
                  mdl_encoding_name(s->precision));
@@ -87,10 +96,13 @@ static int begin_file(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
                             .batch = s->batch,
                             .n_batch = cache->n_batch,
                             .n_value = cache->n_value,
+                            .sigma = sigma_of(s),
                             .sample_ids = cache->sample_ids};
-    char configuration[128];
-    snprintf(configuration, sizeof configuration, "batch=%lld\nkernel=linear\nprecision=%s\n",
-             (long long)s->batch, mdl_encoding_name(s->precision));
+    char configuration[160], kernel[64] = "linear";
+    if (s->kernel == MDL_CKA_RBF)
+        snprintf(kernel, sizeof kernel, "rbf\nsigma=%.15g", s->sigma);
+    snprintf(configuration, sizeof configuration, "batch=%lld\nkernel=%s\nprecision=%s\n",
+             (long long)s->batch, kernel, mdl_encoding_name(s->precision));
     mdl_provenance_t provenance = {
         .schema = MDL_GRAM_SCHEMA, .version = MDL_GRAM_VERSION, .configuration = configuration};
     snprintf(provenance.inputs_digest, sizeof provenance.inputs_digest, "%s",
@@ -99,16 +111,25 @@ static int begin_file(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
                            &cache->making[model], err);
 }
 
+int mdl_gram_cache_check(const mdl_cka_settings_t *settings, mdl_error_t *err)
+{
+    if (settings->estimator != MDL_CKA_MINIBATCH)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "kept Gram matrices serve the estimator minibatch: the others compare all "
+                        "rows with all; leave --gram-cache (similarity.gram_cache) out");
+    if (settings->stopping != NULL)
+        return mdl_fail(err, MDL_E_USAGE,
+                        "Gram matrices are kept of all batches, and --stop clusters "
+                        "(similarity.stop) reads only some: leave one of the two out");
+    return MDL_OK;
+}
+
 static int prepare(mdl_gram_cache_t *cache, mdl_error_t *err)
 {
     const mdl_cka_archives_t *archives = cache->archives;
     size_t n = (size_t)cache->n_model;
     int rc;
-    if (cache->settings->estimator != MDL_CKA_MINIBATCH ||
-        cache->settings->kernel != MDL_CKA_LINEAR)
-        return mdl_fail(err, MDL_E_USAGE,
-                        "kept Gram matrices serve the estimator minibatch with the kernel linear, "
-                        "no other");
+    MDL_TRY(mdl_gram_cache_check(cache->settings, err));
     MDL_TRY(mdl_alloc(&cache->ready, n, sizeof *cache->ready, "Gram files", err));
     MDL_TRY(mdl_alloc(&cache->making, n, sizeof *cache->making, "Gram files", err));
     MDL_TRY(mdl_alloc(&cache->paths, n, sizeof *cache->paths, "paths", err));
@@ -132,26 +153,33 @@ done:
     return rc;
 }
 
+static mdl_gram_cache_t describe(MPI_Comm comm, const char *folder,
+                                 const mdl_cka_settings_t *settings,
+                                 const mdl_cka_archives_t *archives)
+{
+    int64_t n = archives->n_sample;
+    return (mdl_gram_cache_t){.comm = comm,
+                              .folder = folder,
+                              .settings = settings,
+                              .archives = archives,
+                              .n_model = archives->n_model,
+                              .n_batch = mdl_cka_n_batch(n, settings->batch),
+                              .n_value =
+                                  mdl_real_packed(n < settings->batch ? n : settings->batch)};
+}
+
 int mdl_gram_cache_open(MPI_Comm comm, const char *folder, const mdl_cka_settings_t *settings,
                         const mdl_cka_archives_t *archives, mdl_gram_cache_t **cache,
                         mdl_error_t *err)
 {
     mdl_gram_cache_t *made;
-    int64_t n = archives->n_sample;
     *cache = NULL;
     int rc = mdl_alloc(&made, 1, sizeof *made, "the Gram cache", err);
     if (mdl_agree(comm, rc, err) != MDL_OK) {
         free(made);
         return err->code;
     }
-    *made =
-        (mdl_gram_cache_t){.comm = comm,
-                           .folder = folder,
-                           .settings = settings,
-                           .archives = archives,
-                           .n_model = archives->n_model,
-                           .n_batch = mdl_cka_n_batch(n, settings->batch),
-                           .n_value = mdl_real_packed(n < settings->batch ? n : settings->batch)};
+    *made = describe(comm, folder, settings, archives);
     rc = prepare(made, err);
     MDL_TRY(mdl_agree(comm, rc, err));
     for (int a = 0; a < made->n_model; a++) {
@@ -170,9 +198,39 @@ done:
     return mdl_gram_cache_close(made, rc, err);
 }
 
+static void release(mdl_gram_cache_t *cache)
+{
+    for (int a = 0; a < cache->n_model; a++) {
+        if (cache->ready != NULL)
+            mdl_gram_close(cache->ready[a]);
+        if (cache->paths != NULL)
+            free(cache->paths[a]);
+    }
+    free(cache->ready);
+    free(cache->making);
+    free(cache->paths);
+    free(cache->sample_ids);
+    free(cache);
+}
+
+int mdl_gram_cache_look(const char *folder, const mdl_cka_settings_t *settings,
+                        const mdl_cka_archives_t *archives, char *kept, mdl_error_t *err)
+{
+    mdl_gram_cache_t *cache;
+    int rc = mdl_alloc(&cache, 1, sizeof *cache, "the Gram cache", err);
+    if (rc != MDL_OK)
+        return rc;
+    *cache = describe(MPI_COMM_SELF, folder, settings, archives);
+    rc = prepare(cache, err);
+    for (int a = 0; rc == MDL_OK && a < archives->n_model; a++)
+        kept[a] = cache->ready[a] != NULL;
+    release(cache);
+    return rc;
+}
+
 int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err)
 {
-    int n_kept = 0, n_cut = 0;
+    int n_kept = 0;
     if (cache == NULL)
         return rc;
     for (int a = 0; a < cache->n_model; a++) {
@@ -180,29 +238,27 @@ int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err)
         if (cache->making != NULL && cache->making[a] != NULL) {
             rc = mdl_gram_finish(cache->making[a], rc, &complete, err);
             n_kept += complete;
-            n_cut += !complete;
         }
-        if (cache->ready != NULL)
-            mdl_gram_close(cache->ready[a]);
-        if (cache->paths != NULL)
-            free(cache->paths[a]);
     }
     if (rc == MDL_OK && n_kept > 0)
         mdl_log(MDL_LOG_INFO, "%s: Gram matrices of %d %s are kept", cache->folder, n_kept,
                 n_kept == 1 ? "model" : "models");
-    if (rc == MDL_OK && n_cut > 0)
-        mdl_log(MDL_LOG_INFO, "Gram matrices are not kept: not all batches were read");
-    free(cache->ready);
-    free(cache->making);
-    free(cache->paths);
-    free(cache->sample_ids);
-    free(cache);
+    release(cache);
     return rc;
 }
 
 int mdl_gram_cache_has(const mdl_gram_cache_t *cache, int model)
 {
     return cache != NULL && cache->ready[model] != NULL;
+}
+
+int mdl_gram_cache_varies(const mdl_gram_cache_t *cache, int model)
+{
+    const mdl_gram_t *file = cache->ready[model];
+    int64_t k = 0;
+    while (k < file->n_batch && file->power[k] == 0)
+        k++;
+    return k < file->n_batch;
 }
 
 int mdl_gram_cache_get(const mdl_gram_cache_t *cache, int model, int64_t number, int64_t n_value,

@@ -2,6 +2,7 @@
 
 #include "cka/archives.h"
 #include "cka/backend.h"
+#include "cka/device_plan.h"
 #include "cka/enough.h"
 #include "cka/gram_cache.h"
 #include "cka/measure.h"
@@ -86,6 +87,29 @@ static int settle_stopping(mdl_cka_job_t *job, const mdl_cka_archives_t *archive
     return find_stop(job, archives, err);
 }
 
+/* The other measures have none of CKA's settings: what is asked for isn't passed over in silence.
+ */
+static int check_measure(const mdl_cka_job_t *job, mdl_error_t *err)
+{
+    const mdl_cka_settings_t *s = &job->settings;
+    int by_hand = job->stage->study_path == NULL;
+    const char *idle = job->gram_cache != NULL               ? "--gram-cache"
+                       : strcmp(job->stop, "none") != 0      ? "--stop"
+                       : strcmp(job->route, "auto") != 0     ? "--route"
+                       : strcmp(job->precision, "auto") != 0 ? "--precision"
+                       : strcmp(job->backend, "cpu") != 0    ? "--backend"
+                       : !by_hand                            ? NULL
+                       : s->estimator != MDL_CKA_MINIBATCH   ? "--estimator"
+                       : s->kernel != MDL_CKA_LINEAR         ? "--kernel"
+                                                             : NULL;
+    if (idle == NULL)
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_USAGE,
+                    "--measure %s compares all rows in float64 and has no %s%s: leave it out",
+                    mdl_measure_name(job->measure.measure), idle,
+                    by_hand ? "" : " (a key of similarity in the study)");
+}
+
 /* Precision and route, once the archives are known. */
 static int settle(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_plan_route_t *route,
                   mdl_error_t *err)
@@ -93,7 +117,7 @@ static int settle(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_pl
     mdl_cka_settings_t *s = &job->settings;
     int minibatch = s->estimator == MDL_CKA_MINIBATCH;
     if (job->measure.measure != MDL_MEASURE_CKA)
-        return MDL_OK;
+        return check_measure(job, err);
     if (strcmp(job->precision, "auto") == 0)
         s->precision = mdl_cka_archives_precision(archives);
     else
@@ -112,7 +136,13 @@ static int settle(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_pl
             *route = (*route + 1) % MDL_PLAN_N;
     }
     s->route = *route == MDL_PLAN_FEATURE ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
-    return settle_stopping(job, archives, err);
+    int rc = settle_stopping(job, archives, err);
+    mdl_cka_settings_t computed = *s;
+    if (job->stopped != NULL)
+        computed.stopping = NULL;
+    if (rc == MDL_OK && mdl_gram_cache_is_needed(job->gram_cache, archives))
+        rc = mdl_gram_cache_check(&computed, err);
+    return rc;
 }
 
 static char *configuration_of(const mdl_cka_job_t *job)
@@ -211,7 +241,7 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
             mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
             plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
     warn_of_bias(job, archives);
-    mdl_cka_settings_t settings = job->settings;
+    mdl_cka_settings_t settings = job->settings, cached;
     if (job->stopped != NULL) {
         settings.stopping = NULL;
         mdl_log(MDL_LOG_INFO,
@@ -220,8 +250,9 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
                 (long long)archives->n_sample, (long long)job->stopped->n_available,
                 mdl_archive_state_name(job->stopped->state));
     }
+    cached = settings;
     if (mdl_gram_cache_is_needed(job->gram_cache, archives))
-        MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &job->settings, archives,
+        MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &cached, archives,
                                     &settings.cache, err));
     MDL_TRY(mdl_cka_choose_backend(stage->comm, job->backend, &settings, err));
     rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums, err);
@@ -292,6 +323,33 @@ done:
     return rc;
 }
 
+/* Rank 0: the routes, and what stopping and the Gram cache change. */
+static int print_cka_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
+                          const mdl_cka_archives_t *archives, mdl_error_t *err)
+{
+    char *kept = NULL;
+    int rc;
+    MDL_TRY(
+        mdl_cka_plan_print(&job->settings, route, archives, job->stage->n_rank, job->output, err));
+    MDL_TRY(mdl_cka_device_plan_print(job->backend, &job->settings, route, archives, err));
+    if (job->stopped != NULL)
+        printf("  stop: the extraction did so, %s after %lld of %lld samples; all are read\n",
+               mdl_archive_state_name(job->stopped->state), (long long)archives->n_sample,
+               (long long)job->stopped->n_available);
+    else if (job->settings.stopping != NULL)
+        mdl_cka_plan_print_stop(&job->settings, archives);
+    if (!mdl_gram_cache_is_needed(job->gram_cache, archives))
+        goto done;
+    mdl_cka_settings_t settings = job->settings;
+    settings.stopping = NULL;
+    MDL_TRY(mdl_alloc(&kept, (size_t)archives->n_model, 1, "models", err));
+    MDL_TRY(mdl_gram_cache_look(job->gram_cache, &settings, archives, kept, err));
+    mdl_cka_plan_print_cache(&settings, archives, job->gram_cache, kept);
+done:
+    free(kept);
+    return rc;
+}
+
 /* Rank 0. */
 static int print_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
                       const mdl_cka_archives_t *archives, mdl_error_t *err)
@@ -299,7 +357,7 @@ static int print_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
     char memory[32];
     int n_rank = job->stage->n_rank;
     if (job->measure.measure == MDL_MEASURE_CKA)
-        return mdl_cka_plan_print(&job->settings, route, archives, n_rank, job->output, err);
+        return print_cka_plan(job, route, archives, err);
     printf("%s: %d models, %lld rows, %s in float64 by ScaLAPACK on %d %s: needs %s a rank\n",
            job->output, archives->n_model, (long long)archives->n_sample,
            mdl_measure_name(job->measure.measure), n_rank, n_rank == 1 ? "rank" : "ranks",
@@ -307,12 +365,6 @@ static int print_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
                                              archives->n_model, archives->n_sample, n_rank),
                           memory));
     return MDL_OK;
-}
-
-/* The other measures need the rows themselves. */
-static const char *gram_cache_of(const mdl_cka_job_t *job)
-{
-    return job->measure.measure == MDL_MEASURE_CKA ? job->gram_cache : NULL;
 }
 
 int mdl_cka_compare(mdl_cka_job_t *job, mdl_error_t *err)
@@ -324,7 +376,7 @@ int mdl_cka_compare(mdl_cka_job_t *job, mdl_error_t *err)
     mdl_provenance_t provenance = {.schema = MDL_SIMILARITY_SCHEMA,
                                    .version = MDL_SIMILARITY_VERSION};
     int current = 0;
-    int rc = mdl_gram_cache_archives(gram_cache_of(job), job->paths, job->n_path, job->common,
+    int rc = mdl_gram_cache_archives(job->gram_cache, job->paths, job->n_path, job->common,
                                      &archives, err);
     if (rc == MDL_OK)
         rc = settle(job, &archives, &route, err);

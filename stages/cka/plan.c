@@ -202,3 +202,42 @@ int mdl_cka_plan_print(const mdl_cka_settings_t *settings, mdl_plan_route_t chos
     }
     return MDL_OK;
 }
+
+void mdl_cka_plan_print_stop(const mdl_cka_settings_t *settings, const mdl_cka_archives_t *archives)
+{
+    int64_t looks[MDL_STOPPING_MOST],
+        n_batch = mdl_cka_n_batch(archives->n_sample, settings->batch);
+    int n_look = mdl_stopping_looks(n_batch, looks);
+    double share = (double)looks[0] / (double)n_batch;
+    char read[32];
+    printf("  stop: batches in a random order, looked at %d %s; at the earliest after %lld of %lld "
+           "batches, which reads %s and takes %.0f %% of the time\n",
+           n_look, n_look == 1 ? "time" : "times", (long long)looks[0], (long long)n_batch,
+           mdl_text_bytes(
+               share * sizes_of(settings, archives).row_bytes * (double)archives->n_sample, read),
+           100 * share);
+}
+
+void mdl_cka_plan_print_cache(const mdl_cka_settings_t *settings,
+                              const mdl_cka_archives_t *archives, const char *folder,
+                              const char *kept)
+{
+    double n = (double)archives->n_sample, read = 0, grams = 0, made = 0, flops = 0;
+    double batch = fmin((double)settings->batch, n);
+    double file = n * (batch - 1) / 2 * (double)mdl_encoding_size(settings->precision);
+    char read_text[32], grams_text[32], made_text[32];
+    int n_kept = 0;
+    for (int a = 0; a < archives->n_model; a++) {
+        n_kept += kept[a] != 0;
+        grams += kept[a] ? file : 0;
+        read += kept[a] ? 0 : n * mdl_cka_archives_row_bytes(archives, a);
+        flops += kept[a] ? 0 : n * batch * (double)archives->models[a].n_feat;
+        made += kept[a] || folder == NULL ? 0 : file;
+    }
+    flops += n * batch * (double)archives->n_model * (double)archives->n_model / 2;
+    printf(
+        "  Gram cache: %d of %d models are kept: computes %.3g Gflop, reads %s of activations and "
+        "%s of Gram matrices, writes %s of them\n",
+        n_kept, archives->n_model, flops / 1e9, mdl_text_bytes(read, read_text),
+        mdl_text_bytes(grams, grams_text), mdl_text_bytes(made, made_text));
+}

@@ -27,6 +27,16 @@ mdl_cka_plan_t mdl_cka_plan(mdl_plan_route_t route, const mdl_cka_settings_t *se
 mdl_plan_route_t mdl_cka_route(const mdl_cka_settings_t *settings,
                                const mdl_cka_archives_t *archives);
 
+/* Prints when --stop clusters (settings->stopping) looks, and what it may save. One rank only. */
+void mdl_cka_plan_print_stop(const mdl_cka_settings_t *settings,
+                             const mdl_cka_archives_t *archives);
+
+/* Prints what the Gram cache saves: kept: [n_model] models whose matrices are there already; those
+ * of the others are kept in folder, unless it is NULL. One rank only. */
+void mdl_cka_plan_print_cache(const mdl_cka_settings_t *settings,
+                              const mdl_cka_archives_t *archives, const char *folder,
+                              const char *kept);
+
 /* Prints every route's plan for output with the seconds on n_rank ranks, predicted from a matrix
  * product and from rows that are read here, and which one the settings take. One rank only.
  * Returns what reading returns. */

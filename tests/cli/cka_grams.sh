@@ -40,7 +40,7 @@ expect 65 "they are of 24 batches of 64 rows, not 48 of 32" \
     mordal-cka --batch 32 --gram-cache grams-1 -o x.h5 "${old[@]}"
 expect 65 "they are in float32, not float64" \
     mordal-cka --precision float64 --gram-cache grams-1 -o x.h5 "${old[@]}"
-expect 64 "serve the estimator minibatch with the kernel linear" \
+expect 64 "serve the estimator minibatch: the others compare all" \
     mordal-cka --estimator unbiased --gram-cache grams-2 -o x.h5 ve/dinov2s.h5 ve/tesseranet.h5
 expect 0 "Gram matrices of svtrv2 are made again: they are of 24 batches of 64 rows" \
     mordal-cka --batch 32 --gram-cache grams-2 -o x.h5 gone/svtrv2.h5 ve/tesseranet.h5
@@ -69,11 +69,46 @@ expect 0 "Gram matrices of svtrv2 are made again" \
     mordal-cka --gram-cache grams-4 -o x.h5 gone/svtrv2.h5 ve/dinov2s.h5
 rm x.h5
 
-echo "-- stopping early keeps what is whole, and mistakes keep nothing"
-expect 0 "not all batches were read" \
-    mordal-cka --stop clusters --batch 16 --gram-cache early -o early.h5 gone/*.h5
-if compgen -G 'early/*' >/dev/null; then fail "a part of the batches was kept"; fi
-expect 64 "serve the estimator minibatch with the kernel linear" \
-    mordal-cka --kernel rbf --gram-cache wrong -o x.h5 gone/*.h5
+echo "-- the RBF kernel, whose bandwidth is in its matrices"
+expect 0 "similarity from" mordal-cka --kernel rbf --sigma 0.5 -o rbf.h5 gone/*.h5
+expect 0 "Gram matrices of 4 models are kept" \
+    mordal-cka --kernel rbf --sigma 0.5 --gram-cache rbf -o rbf-made.h5 gone/*.h5
+expect 0 "similarity from" mpiexec -n 3 mordal-cka --kernel rbf --sigma 0.5 -o rbf-given.h5 rbf/*.h5
+if command -v h5diff >/dev/null; then
+    for file in rbf-made.h5 rbf-given.h5; do
+        h5diff rbf.h5 $file /similarity || fail "$file differs"
+        h5diff rbf.h5 $file /standard_error || fail "$file differs"
+    done
+fi
+expect 65 "they are of another kernel (RBF sigma 0.5, not 1; 0 is linear)" \
+    mordal-cka --kernel rbf -o x.h5 rbf/*.h5
+expect 65 "they are of another kernel (RBF sigma 0.5, not 0; 0 is linear)" \
+    mordal-cka -o x.h5 rbf/*.h5
+
+echo "-- plans say what the cache and stopping change"
+expect 0 "Gram cache: 4 of 5 models are kept: computes" \
+    mordal-cka --dry-run --gram-cache rbf --kernel rbf --sigma 0.5 -o x.h5 gone/*.h5 ve/tesseranet.h5
+expect 0 "Gram cache: 0 of 4 models are kept: computes" \
+    mordal-cka --dry-run --gram-cache none -o x.h5 gone/*.h5
+expect 0 "looked at 16 times; at the earliest after 8 of 96 batches" \
+    mordal-cka --dry-run --stop clusters --batch 16 -o x.h5 gone/*.h5
+[ ! -e none ] || fail "a plan made a folder"
+
+echo "-- what doesn't go together is refused, also by a plan"
+for plan in "" --dry-run; do
+    # shellcheck disable=SC2086 # no word where there is none
+    expect 64 "and --stop clusters (similarity.stop) reads only some" \
+        mordal-cka $plan --stop clusters --batch 16 --gram-cache wrong -o x.h5 gone/*.h5
+    # shellcheck disable=SC2086
+    expect 64 "serve the estimator minibatch" \
+        mordal-cka $plan --estimator biased --gram-cache wrong -o x.h5 gone/*.h5
+    for option in "--gram-cache wrong" "--stop clusters" "--route gram" "--precision float32" \
+        "--backend auto" "--estimator biased" "--kernel rbf"; do
+        # shellcheck disable=SC2086
+        expect 64 "and has no ${option%% *}: leave it out" \
+            mordal-cka $plan --measure svcca $option -o x.h5 gone/*.h5
+    done
+done
+[ ! -e wrong ] || fail "a refused run made a folder"
 expect 74 "nowhere" mordal-cka --gram-cache /proc/nowhere -o x.h5 gone/*.h5
 [ ! -e x.h5 ] || fail "a mistake left a file"

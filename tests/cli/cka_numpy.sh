@@ -19,10 +19,10 @@ archive() {
     done
 }
 
-echo "-- similar, narrow, wide, offset, permuted, float32 and token arrays"
-archive ok base near wide offset shuffled tokens single
+echo "-- similar, narrow, wide, offset (1000, 1e4), scaled (1e8, 1e-3), permuted and token arrays"
+archive ok base near wide offset far huge small shuffled tokens single
 for estimator in biased unbiased minibatch; do
-    expect 0 "7 models, 80 samples" mpiexec -n 2 mordal-cka --estimator $estimator --batch 24 \
+    expect 0 "10 models, 80 samples" mpiexec -n 2 mordal-cka --estimator $estimator --batch 24 \
         -o $estimator.h5 ok/*.h5
     "$python" "$check" cka arrays $estimator.h5
     expect 0 "CKA in float32" mordal-cka --estimator $estimator --batch 24 --precision float32 \

@@ -52,7 +52,11 @@ touch lm/corpus.h5
     echo "  sample_ids: $zoo/sample_ids.txt"
 } >STUDY.yaml
 expect 0 "" mordal-archive import --study STUDY.yaml
+expect 64 "and --stop clusters (similarity.stop) reads only some" \
+    mordal-cka --study STUDY.yaml --side vision
+sed -i 's/true/false/' STUDY.yaml
 expect 0 "clusters settled after" mordal-cka --study STUDY.yaml --side vision
+sed -i 's/false/true/' STUDY.yaml
 sed -i 's/stop: clusters, //' STUDY.yaml
 expect 0 "cka/grams/vision: Gram matrices of 3 models are kept" \
     mpiexec -n 2 mordal-cka --study STUDY.yaml --side vision
