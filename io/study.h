@@ -45,6 +45,7 @@ typedef struct {
         char *stop;      /* none | clusters: read until they are settled */
         double alpha;    /* chance that they are settled wrongly */
         int gram_cache;  /* keep Gram matrices under cka/grams */
+        char *backend;   /* auto | cpu | cuda */
     } similarity;
 
     struct {

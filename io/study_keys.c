@@ -58,6 +58,9 @@ const mdl_study_key_t mdl_study_keys[] = {
     {"similarity.gram_cache", MDL_KEY_BOOL, AT(similarity.gram_cache), .initial = "false",
      .values = "true|false",
      .help = "keep Gram matrices in cka/grams: a joining model costs one pass (minibatch)"},
+    {"similarity.backend", MDL_KEY_CHOICE, AT(similarity.backend), .initial = "cpu",
+     .values = "auto|cpu|cuda",
+     .help = "where CKA is computed: cpu, GPUs, or GPUs where every rank has one (auto)"},
 
     {"clusters.linkage", MDL_KEY_CHOICE, AT(clusters.linkage), .initial = "average",
      .values = "average|complete|single", .help = "how the distance of two clusters is taken"},

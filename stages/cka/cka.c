@@ -15,7 +15,6 @@ const mdl_cka_options_t mdl_cka_defaults = {.measure = "cka",
                                             .kernel = "linear",
                                             .route = "auto",
                                             .precision = "auto",
-                                            .backend = "cpu",
                                             .rows = "all",
                                             .stop = "none",
                                             .linkage = "average",
@@ -45,7 +44,7 @@ static const mdl_option_t table[] = {
     {"precision", 0, MDL_OPTION_CHOICE, "auto|float32|float64|bfloat16",
      "of products; sums are double (default float32 unless an archive is float64)", AT(precision)},
     {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda",
-     "where minibatch computes: cpu (default), GPUs, or GPUs where every rank has one (auto)",
+     "where CKA is computed: cpu (default), GPUs, or GPUs where every rank has one (auto)",
      AT(backend)},
     {"rows", 0, MDL_OPTION_CHOICE, "all|common",
      "samples that a file lacks: refuse (all, the default) or leave out (common)", AT(rows)},
@@ -171,7 +170,6 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
     mdl_cka_job_t job = {.stage = stage,
                          .route = options->route,
                          .precision = options->precision,
-                         .backend = options->backend,
                          .common = strcmp(options->rows, "common") == 0};
     int rc;
     if (options->side == NULL || options->output != NULL || stage->n_argument > 0)
@@ -183,6 +181,7 @@ static int run_study(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_e
     mdl_cka_settings_of_study(study, options->side, &job.settings, &job.stopping);
     job.settings.sigma = options->sigma;
     job.stop = study->similarity.stop;
+    job.backend = options->backend != NULL ? options->backend : study->similarity.backend;
     rc = strcmp(options->side, "vision") == 0 ? compare_of_study(&job, study, NULL, err)
                                               : compare_languages(&job, study, err);
 done:
@@ -205,7 +204,7 @@ int mdl_cka_run(mdl_stage_t *stage, const mdl_cka_options_t *options, mdl_error_
                                                             options->batch, options->sigma),
                          .route = options->route,
                          .precision = options->precision,
-                         .backend = options->backend,
+                         .backend = options->backend != NULL ? options->backend : "cpu",
                          .stop = options->stop,
                          .stopping = {.cut = {.linkage = mdl_linkage_named(options->linkage),
                                               .threshold = options->threshold},

@@ -13,6 +13,8 @@ typedef struct {
     mdl_feature_device_t *feature;
 } mdl_full_device_t;
 
+enum { MDL_CKA_STRIP = 2048 }; /* columns of a block of covariances at most */
+
 /* Rows of a block on a device: many keep it busy, fewer let ranks share the tiles out evenly. */
 int64_t mdl_full_device_tile(int n_model, int64_t n_sample);
 

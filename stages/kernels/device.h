@@ -5,6 +5,8 @@
 
 #include "core/error.h"
 
+#include <stdint.h>
+
 typedef struct {
     char name[64];          /* "NVIDIA H100 80GB HBM3" */
     unsigned char uuid[16]; /* two ranks that see the same one share a device */
@@ -17,5 +19,10 @@ int mdl_device_count(const char **why);
 /* Describes a device, from 0, after trying that it can run what was built. Returns MDL_E_USAGE when
  * it can't. */
 int mdl_device_describe(int device, mdl_device_t *found, mdl_error_t *err);
+
+/* Operations a second of cuBLAS's product of n x n matrices, the best of some: in float64, of
+ * bfloat16 with float32 sums, or in float32. Returns MDL_E_MEMORY, MDL_E_INTERNAL. */
+int mdl_device_rate(int device, int is_double, int bfloat16, int64_t n, double *rate,
+                    mdl_error_t *err);
 
 #endif

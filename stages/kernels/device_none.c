@@ -23,6 +23,13 @@ int mdl_device_describe(int device, mdl_device_t *found, mdl_error_t *err)
     return no_device(err);
 }
 
+int mdl_device_rate(int device, int is_double, int bfloat16, int64_t n, double *rate,
+                    mdl_error_t *err)
+{
+    (void)device, (void)is_double, (void)bfloat16, (void)n, (void)rate;
+    return no_device(err);
+}
+
 double mdl_batch_device_bytes(const mdl_batch_device_plan_t *plan)
 {
     (void)plan;

@@ -60,7 +60,7 @@ bool fits(cudaDataType_t a, cudaDataType_t b, cudaDataType_t c, cublasComputeTyp
 {
     if (a != b)
         return false;
-    if (compute == CUBLAS_COMPUTE_64F_PEDANTIC)
+    if (compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC)
         return a == CUDA_R_64F && c == CUDA_R_64F;
     return (a == CUDA_R_32F || a == CUDA_R_16BF) && c == CUDA_R_32F;
 }
@@ -99,7 +99,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                           long long c_stride, int n_batch,
                                           cublasComputeType_t compute, cublasGemmAlgo_t)
 {
-    bool wide = compute == CUBLAS_COMPUTE_64F_PEDANTIC;
+    bool wide = c_type == CUDA_R_64F;
     double one = wide ? *(const double *)alpha : *(const float *)alpha;
     double scale = wide ? *(const double *)beta : *(const float *)beta;
     if (m < 1 || n < 1 || k < 1 || n_batch < 1 || one != 1 || ldc < m ||

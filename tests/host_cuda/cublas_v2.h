@@ -10,6 +10,7 @@ enum cudaDataType_t { CUDA_R_32F, CUDA_R_64F, CUDA_R_16BF = 14 };
 enum cublasComputeType_t {
     CUBLAS_COMPUTE_32F = 68,
     CUBLAS_COMPUTE_32F_PEDANTIC = 69,
+    CUBLAS_COMPUTE_64F = 70,
     CUBLAS_COMPUTE_64F_PEDANTIC = 71
 };
 enum cublasGemmAlgo_t { CUBLAS_GEMM_DEFAULT = -1 };
