@@ -78,7 +78,8 @@ typedef struct {
         mdl_trainer_kind_t kind;
         int64_t ranks_per_candidate; /* 0 = as many as there are to share out, a power of two */
         double checkpoint_seconds;
-        char *backend; /* cpu | cuda | auto | strict: where the native trainer computes */
+        char *precision; /* float32 | bfloat16: of frozen matrices and their products */
+        char *backend;   /* cpu | cuda | auto | strict: where the native trainer computes */
 
         int64_t epochs, batch; /* passes over the alignment set at ratio 1; samples a step */
         double learning_rate, beta1, beta2, epsilon;

@@ -119,6 +119,10 @@ const mdl_study_key_t mdl_study_keys[] = {
      .help =
          "where the native trainer computes: auto takes GPUs where every rank finds one; strict "
          "is for tests"},
+    {"trainer.precision", MDL_KEY_CHOICE, AT(trainer.precision), .initial = "float32",
+     .values = "float32|bfloat16",
+     .help = "what frozen matrices are kept in and the factors of their products rounded to; all "
+             "else is float32"},
     {"trainer.epochs", MDL_KEY_INT, AT(trainer.epochs), .initial = "1", .values = "[1,1000000]",
      .unit = "passes", .help = "passes over the alignment data at ratio 1"},
     {"trainer.batch", MDL_KEY_INT, AT(trainer.batch), .initial = "4", .values = "[1,1000000]",

@@ -7,7 +7,7 @@
 
 typedef struct {
     const char *side, *out, *rows, *label, *encoding;
-    const char *vision, *checkpoint, *corpus, *model, *pooling, *images, *backend;
+    const char *vision, *checkpoint, *corpus, *model, *pooling, *images, *backend, *precision;
     int64_t samples, warmup, batch, seed, layer;
     double learning_rate;
 } mdl_archive_options_t;

@@ -66,8 +66,9 @@ static int run_verify_model(mdl_stage_t *stage, const mdl_archive_options_t *opt
                             mdl_error_t *err)
 {
     const mdl_backend_t *backend;
-    int rc = mdl_backend_choose(stage->comm, options->backend != NULL ? options->backend : "cpu",
-                                &backend, err);
+    const char *name = options->backend != NULL ? options->backend : "cpu";
+    const char *precision = options->precision != NULL ? options->precision : "float32";
+    int rc = mdl_backend_choose(stage->comm, name, precision, &backend, err);
     if (rc != MDL_OK)
         return rc;
     rc = stage->rank == 0 ? verify_folders(stage, backend, err) : MDL_OK;
@@ -79,12 +80,16 @@ static const mdl_option_t table[] = {
      "where language models are computed: auto takes a GPU where there is one, strict is for tests "
      "(default cpu)",
      offsetof(mdl_archive_options_t, backend)},
+    {"precision", 0, MDL_OPTION_CHOICE, "float32|bfloat16",
+     "of the frozen matrices of language models and the factors of their products (default "
+     "float32)",
+     offsetof(mdl_archive_options_t, precision)},
 };
 
 const mdl_archive_command_t mdl_archive_verify_model = {
     .name = "verify-model",
     .command = {.program = "mordal-archive verify-model",
-                .usage = "[--backend NAME] DIR...",
+                .usage = "[--backend NAME] [--precision NAME] DIR...",
                 .summary = "Runs the model in each folder (config.json, model.safetensors) and\n"
                            "compares it with reference.safetensors beside it. Prints a line for\n"
                            "each quantity: family quantity max_abs max_rel ok|FAIL. Exit code 65\n"

@@ -19,7 +19,8 @@ typedef void mdl_matmul_f(float *out, int64_t ld_out, const float *a, int64_t ld
 
 typedef struct {
     const char *name;
-    int on_host;         /* its memory is the host's, so that values needn't be copied there */
+    int on_host;  /* its memory is the host's, so that values needn't be copied there */
+    int bfloat16; /* frozen matrices are of bfloat16, and so are the factors of their products */
     int64_t n_logit_row; /* rows of logits that are best held at once; decides the order of sums */
 
     /* n_byte zeroed bytes; what names them in the message of MDL_E_MEMORY. */
@@ -33,9 +34,9 @@ typedef struct {
     /* kernels/matmul.h */
     mdl_matmul_f *matmul_nt, *matmul_nn, *matmul_tn;
     /* kernels/linear.h */
-    void (*linear_forward)(float *out, const float *before, const float *in, const float *weight,
+    void (*linear_forward)(float *out, const float *before, const float *in, const void *weight,
                            const float *bias, int64_t n_row, int64_t n_out, int64_t n_in);
-    void (*linear_backward)(float *din, const float *dout, const float *weight, int64_t n_row,
+    void (*linear_backward)(float *din, const float *dout, const void *weight, int64_t n_row,
                             int64_t n_out, int64_t n_in);
     /* kernels/rmsnorm.h */
     void (*rmsnorm_forward)(float *out, float *inverse, const float *in, const float *weight,
@@ -79,6 +80,8 @@ typedef struct {
     void (*rows_sum)(float *sum, const float *x, int64_t n_row, int64_t n_feat);
     void (*rows_move)(float *out, const int32_t *to, const float *in, const int32_t *from,
                       int64_t n_row, int64_t n_feat, float scale);
+    void (*rows_embed)(float *out, const int32_t *to, const void *table, const int32_t *from,
+                       int64_t n_row, int64_t n_feat, float scale);
     void (*rows_largest)(int32_t *at, const float *x, int64_t n_row, int64_t n_feat);
     /* kernels/cross_entropy.h */
     void (*cross_entropy_forward)(double *loss_sum, float *log_sum, const float *logit,
@@ -97,6 +100,7 @@ typedef struct {
 
 /* The processor; its memory is the host's. */
 const mdl_backend_t *mdl_backend_cpu(void);
+const mdl_backend_t *mdl_backend_cpu_bfloat16(void);
 
 /* The processor with memory that only its operations reach: the host can't read or write at its
  * addresses, and an operation ends the program when it is given another address or too few bytes
@@ -108,6 +112,6 @@ int mdl_backend_cuda_count(const char **why);
 
 /* GPU number device, below mdl_backend_cuda_count, from now on the one of this process. Returns
  * MDL_E_USAGE without one, MDL_E_INTERNAL naming CUDA's error. */
-int mdl_backend_cuda(int device, const mdl_backend_t **backend, mdl_error_t *err);
+int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend, mdl_error_t *err);
 
 #endif

@@ -80,6 +80,7 @@ static const mdl_backend_t cpu = {
     .rows_add_scaled = mdl_rows_add_scaled,
     .rows_sum = mdl_rows_sum,
     .rows_move = mdl_rows_move,
+    .rows_embed = mdl_rows_embed,
     .rows_largest = mdl_rows_largest,
     .cross_entropy_forward = mdl_cross_entropy_forward,
     .cross_entropy_backward = mdl_cross_entropy_backward,
@@ -92,4 +93,15 @@ static const mdl_backend_t cpu = {
 const mdl_backend_t *mdl_backend_cpu(void)
 {
     return &cpu;
+}
+
+const mdl_backend_t *mdl_backend_cpu_bfloat16(void)
+{
+    static mdl_backend_t made;
+    made = cpu;
+    made.bfloat16 = 1;
+    made.linear_forward = mdl_linear_forward_bfloat16;
+    made.linear_backward = mdl_linear_backward_bfloat16;
+    made.rows_embed = mdl_rows_embed_bfloat16;
+    return &made;
 }

@@ -6,10 +6,10 @@ int mdl_backend_cuda_count(const char **why)
     return 0;
 }
 
-int mdl_backend_cuda(int device, const mdl_backend_t **backend, mdl_error_t *err)
+int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend, mdl_error_t *err)
 {
     const char *why;
-    (void)device;
+    (void)device, (void)bfloat16;
     *backend = NULL;
     mdl_backend_cuda_count(&why);
     return mdl_fail(err, MDL_E_USAGE, "%s", why);

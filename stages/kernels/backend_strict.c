@@ -159,18 +159,19 @@ static void strict_matmul_tn(float *out, int64_t ld_out, const float *a, int64_t
 }
 
 static void strict_linear_forward(float *out, const float *before, const float *in,
-                                  const float *weight, const float *bias, int64_t n_row,
+                                  const void *weight, const float *bias, int64_t n_row,
                                   int64_t n_out, int64_t n_in)
 {
     mdl_linear_forward(AT(out, n_row * n_out), AT(before, n_row * n_out), AT(in, n_row * n_in),
-                       AT(weight, n_out * n_in), AT(bias, n_out), n_row, n_out, n_in);
+                       AT((const float *)weight, n_out * n_in), AT(bias, n_out), n_row, n_out,
+                       n_in);
 }
 
-static void strict_linear_backward(float *din, const float *dout, const float *weight,
-                                   int64_t n_row, int64_t n_out, int64_t n_in)
+static void strict_linear_backward(float *din, const float *dout, const void *weight, int64_t n_row,
+                                   int64_t n_out, int64_t n_in)
 {
-    mdl_linear_backward(AT(din, n_row * n_in), AT(dout, n_row * n_out), AT(weight, n_out * n_in),
-                        n_row, n_out, n_in);
+    mdl_linear_backward(AT(din, n_row * n_in), AT(dout, n_row * n_out),
+                        AT((const float *)weight, n_out * n_in), n_row, n_out, n_in);
 }
 
 static void strict_rmsnorm_forward(float *out, float *inverse, const float *in, const float *weight,
@@ -316,6 +317,15 @@ static void strict_rows_move(float *out, const int32_t *to, const float *in, con
                   AT(in, n_named(from_row, n_row) * n_feat), from_row, n_row, n_feat, scale);
 }
 
+static void strict_rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,
+                              int64_t n_row, int64_t n_feat, float scale)
+{
+    const int32_t *to_row = AT(to, n_row), *from_row = AT(from, n_row);
+    mdl_rows_embed(AT(out, n_named(to_row, n_row) * n_feat), to_row,
+                   AT((const float *)table, n_named(from_row, n_row) * n_feat), from_row, n_row,
+                   n_feat, scale);
+}
+
 static void strict_rows_largest(int32_t *at, const float *x, int64_t n_row, int64_t n_feat)
 {
     mdl_rows_largest(AT(at, n_row), AT(x, n_row * n_feat), n_row, n_feat);
@@ -393,6 +403,7 @@ static const mdl_backend_t strict = {
     .rows_add_scaled = strict_rows_add_scaled,
     .rows_sum = strict_rows_sum,
     .rows_move = strict_rows_move,
+    .rows_embed = strict_rows_embed,
     .rows_largest = strict_rows_largest,
     .cross_entropy_forward = strict_cross_entropy_forward,
     .cross_entropy_backward = strict_cross_entropy_backward,

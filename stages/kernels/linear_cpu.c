@@ -5,7 +5,7 @@
 
 #include <string.h> /* memcpy */
 
-void mdl_linear_forward(float *out, const float *before, const float *in, const float *weight,
+void mdl_linear_forward(float *out, const float *before, const float *in, const void *weight,
                         const float *bias, int64_t n_row, int64_t n_out, int64_t n_in)
 {
     if (before != NULL)
@@ -16,7 +16,7 @@ void mdl_linear_forward(float *out, const float *before, const float *in, const 
         mdl_rows_add(out, bias, n_row, n_out);
 }
 
-void mdl_linear_backward(float *din, const float *dout, const float *weight, int64_t n_row,
+void mdl_linear_backward(float *din, const float *dout, const void *weight, int64_t n_row,
                          int64_t n_out, int64_t n_in)
 {
     mdl_matmul_nn(din, n_in, dout, n_out, weight, n_in, n_row, n_in, n_out, 1.0f, 0.0f);

@@ -25,6 +25,13 @@ void mdl_rows_mean(float *out, const float *x, int64_t n_row, int64_t n_feat);
 void mdl_rows_move(float *out, const int32_t *to, const float *in, const int32_t *from,
                    int64_t n_row, int64_t n_feat, float scale);
 
+/* Row to[i] of out = scale * row from[i] of table, a table of float32, or of bfloat16
+ * (kernels/bfloat16.h). */
+void mdl_rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,
+                    int64_t n_row, int64_t n_feat, float scale);
+void mdl_rows_embed_bfloat16(float *out, const int32_t *to, const void *table, const int32_t *from,
+                             int64_t n_row, int64_t n_feat, float scale);
+
 /* at [n_row] = column of the largest number of each row of x [n_row, n_feat], the first of
  * equals. */
 void mdl_rows_largest(int32_t *at, const float *x, int64_t n_row, int64_t n_feat);

@@ -1,5 +1,7 @@
 #include "kernels/rows.h"
 
+#include "kernels/bfloat16.h"
+
 #include <string.h> /* memcpy, memset */
 
 void mdl_rows_set(float *x, const float *bias, int64_t n_row, int64_t n_feat)
@@ -53,6 +55,22 @@ void mdl_rows_move(float *out, const int32_t *to, const float *in, const int32_t
         const float *x = in + (from != NULL ? from[i] : i) * n_feat;
         for (int64_t k = 0; k < n_feat; k++)
             y[k] = scale * x[k];
+    }
+}
+
+void mdl_rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,
+                    int64_t n_row, int64_t n_feat, float scale)
+{
+    mdl_rows_move(out, to, table, from, n_row, n_feat, scale);
+}
+
+void mdl_rows_embed_bfloat16(float *out, const int32_t *to, const void *table, const int32_t *from,
+                             int64_t n_row, int64_t n_feat, float scale)
+{
+    for (int64_t i = 0; i < n_row; i++) {
+        const mdl_bfloat16_t *x = (const mdl_bfloat16_t *)table + from[i] * n_feat;
+        for (int64_t k = 0; k < n_feat; k++)
+            out[to[i] * n_feat + k] = scale * mdl_from_bfloat16(x[k]);
     }
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct {
     const mdl_backend_t *backend; /* whose memory all of the below is */
-    const float *weight;          /* [n_out, n_in], frozen */
+    const void *weight;           /* [n_out, n_in], frozen */
     const float *bias;            /* [n_out], frozen; NULL: none */
     int64_t n_in, n_out;
     int n_lora;        /* layers of the group with LoRA; 0: none */

@@ -16,10 +16,11 @@ static int rank_on_node(MPI_Comm comm, int *n_rank)
     return rank;
 }
 
-static int open_gpu(MPI_Comm comm, int n_device, const mdl_backend_t **backend, mdl_error_t *err)
+static int open_gpu(MPI_Comm comm, int n_device, int bfloat16, const mdl_backend_t **backend,
+                    mdl_error_t *err)
 {
     int n_rank, rank = rank_on_node(comm, &n_rank);
-    int rc = mdl_agree(comm, mdl_backend_cuda(rank % n_device, backend, err), err);
+    int rc = mdl_agree(comm, mdl_backend_cuda(rank % n_device, bfloat16, backend, err), err);
     if (rc != MDL_OK)
         return rc;
     mdl_log(MDL_LOG_INFO, "training on GPUs: %d for %d %s of this node", n_device, n_rank,
@@ -30,11 +31,17 @@ static int open_gpu(MPI_Comm comm, int n_device, const mdl_backend_t **backend, 
     return MDL_OK;
 }
 
-int mdl_backend_choose(MPI_Comm comm, const char *name, const mdl_backend_t **backend,
-                       mdl_error_t *err)
+int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
+                       const mdl_backend_t **backend, mdl_error_t *err)
 {
     const char *why = "";
-    *backend = strcmp(name, "strict") == 0 ? mdl_backend_strict() : mdl_backend_cpu();
+    int bfloat16 = strcmp(precision, "bfloat16") == 0;
+    *backend = bfloat16 ? mdl_backend_cpu_bfloat16() : mdl_backend_cpu();
+    if (strcmp(name, "strict") == 0) {
+        *backend = mdl_backend_strict();
+        return bfloat16 ? mdl_fail(err, MDL_E_USAGE, "the backend strict computes in float32 alone")
+                        : MDL_OK;
+    }
     if (strcmp(name, "cuda") != 0 && strcmp(name, "auto") != 0)
         return MDL_OK;
     int n_device = mdl_backend_cuda_count(&why), usable = n_device > 0, rc = MDL_OK;
@@ -42,5 +49,5 @@ int mdl_backend_choose(MPI_Comm comm, const char *name, const mdl_backend_t **ba
         rc = mdl_fail(err, MDL_E_USAGE, "backend cuda: %s; take the backend cpu or auto", why);
     MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, comm);
     rc = mdl_agree(comm, rc, err);
-    return rc == MDL_OK && usable ? open_gpu(comm, n_device, backend, err) : rc;
+    return rc == MDL_OK && usable ? open_gpu(comm, n_device, bfloat16, backend, err) : rc;
 }

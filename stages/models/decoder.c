@@ -1,6 +1,7 @@
 #include "models/decoder.h"
 
 #include "io/model_files.h"
+#include "kernels/bfloat16.h"
 #include "models/decoder_weights.h"
 #include "models/rope_frequency.h"
 
@@ -13,33 +14,54 @@ typedef struct {
     char name[96];
     int n_dim;
     int64_t dims[2];
-    float *out;   /* [product of dims] */
+    void *out;    /* [product of dims] */
+    int bfloat16; /* kept as such, else as float32 */
     float offset; /* added to every value */
 } wanted_t;
 
 enum { N_BLOCK_TENSOR = 16 }; /* at most: six norms, seven matrices, three biases */
 
+/* With base NULL it only counts bytes. */
 typedef struct {
     int64_t n;
-    wanted_t *item; /* room for n_room */
-    float *next;    /* the free part of the decoder's storage */
+    wanted_t *item;
+    int bfloat16; /* how matrices are kept */
+    char *base;   /* the decoder's storage */
+    size_t n_taken;
 } wanted_list_t;
 
-static float *want(wanted_list_t *list, int64_t n_row, int64_t n_col, const char *name)
+/* Where the next tensor goes. */
+static void *next_place(const wanted_list_t *list)
+{
+    return list->base != NULL ? list->base + list->n_taken : NULL;
+}
+
+static int64_t n_value_of(const wanted_t *item)
+{
+    return item->dims[0] * (item->n_dim == 2 ? item->dims[1] : 1);
+}
+
+static size_t n_byte_of(const wanted_t *item)
+{
+    return (size_t)n_value_of(item) * (item->bfloat16 ? sizeof(mdl_bfloat16_t) : sizeof(float));
+}
+
+static void *want(wanted_list_t *list, int64_t n_row, int64_t n_col, const char *name)
 {
     wanted_t *item = &list->item[list->n++];
     snprintf(item->name, sizeof item->name, "%s", name);
     item->n_dim = n_row > 0 ? 2 : 1;
     item->dims[0] = n_row > 0 ? n_row : n_col;
     item->dims[1] = n_col;
-    item->out = list->next;
-    list->next += (n_row > 0 ? n_row : 1) * n_col;
+    item->bfloat16 = list->bfloat16 && n_row > 0;
+    item->out = next_place(list);
+    list->n_taken += n_byte_of(item);
     return item->out;
 }
 
 /* The weight of a norm: 1 + w in families whose files hold w. */
-static float *want_norm(wanted_list_t *list, const mdl_model_config_t *config, int64_t n_feat,
-                        const char *name)
+static void *want_norm(wanted_list_t *list, const mdl_model_config_t *config, int64_t n_feat,
+                       const char *name)
 {
     list->item[list->n].offset = config->norm_from_one ? 1.0f : 0.0f;
     return want(list, 0, n_feat, name);
@@ -97,13 +119,28 @@ static void want_block(wanted_list_t *list, mdl_decoder_t *decoder, int64_t laye
     mdl_block_weights_t *block = &decoder->block[layer];
     want_norms(list, config, layer, block);
     for (int group = 0; group < MDL_N_GROUP; group++) {
-        block->weight[group] = list->next;
+        block->weight[group] = next_place(list);
         want_group(list, config, layer, (mdl_linear_group_t)group, 0);
     }
     if (config->qkv_biased) {
-        block->bias_qkv = list->next;
+        block->bias_qkv = next_place(list);
         want_group(list, config, layer, MDL_GROUP_QKV, 1);
     }
+}
+
+/* Every tensor that the decoder has, from the start of the list's storage on. */
+static void want_all(wanted_list_t *list, mdl_decoder_t *decoder)
+{
+    const mdl_model_config_t *config = &decoder->config;
+    list->n = 0;
+    list->n_taken = 0;
+    decoder->embedding = want(list, config->n_vocab, config->n_feat, "model.embed_tokens.weight");
+    decoder->head = config->tied_head
+                        ? decoder->embedding
+                        : want(list, config->n_vocab, config->n_feat, "lm_head.weight");
+    decoder->norm = want_norm(list, config, config->n_feat, "model.norm.weight");
+    for (int64_t layer = 0; layer < config->n_layer; layer++)
+        want_block(list, decoder, layer);
 }
 
 static int lay_out(mdl_decoder_t *decoder, wanted_list_t *list, mdl_error_t *err)
@@ -117,17 +154,11 @@ static int lay_out(mdl_decoder_t *decoder, wanted_list_t *list, mdl_error_t *err
     MDL_TRY(mdl_alloc(&decoder->frequency, (size_t)config->n_head_feat, sizeof(float),
                       "a decoder's frequencies", err));
     decoder->frequency_local = decoder->frequency + config->n_head_feat / 2;
-    MDL_TRY(decoder->backend->alloc(&decoder->storage,
-                                    (size_t)mdl_model_config_n_weight(config) * sizeof(float),
-                                    "a decoder's weights", err));
-    list->next = decoder->storage;
-    decoder->embedding = want(list, config->n_vocab, config->n_feat, "model.embed_tokens.weight");
-    decoder->head = config->tied_head
-                        ? decoder->embedding
-                        : want(list, config->n_vocab, config->n_feat, "lm_head.weight");
-    decoder->norm = want_norm(list, config, config->n_feat, "model.norm.weight");
-    for (int64_t layer = 0; layer < config->n_layer; layer++)
-        want_block(list, decoder, layer);
+    list->bfloat16 = decoder->backend->bfloat16;
+    want_all(list, decoder);
+    MDL_TRY(decoder->backend->alloc(&decoder->storage, list->n_taken, "a decoder's weights", err));
+    list->base = decoder->storage;
+    want_all(list, decoder);
 done:
     return rc;
 }
@@ -168,18 +199,17 @@ static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *de
     return MDL_OK;
 }
 
-static int64_t n_value_of(const wanted_t *item)
-{
-    return item->dims[0] * (item->n_dim == 2 ? item->dims[1] : 1);
-}
-
-/* Into values, which is memory of the host. */
+/* Into values, which is memory of the host; what is kept as bfloat16, as such at its start. */
 static int read_wanted(const mdl_model_files_t *files, const wanted_t *item, float *values,
                        mdl_error_t *err)
 {
     int rc = mdl_model_files_read_float(files, item->name, item->n_dim, item->dims, values, err);
     for (int64_t i = 0; rc == MDL_OK && item->offset != 0 && i < n_value_of(item); i++)
         values[i] += item->offset;
+    for (int64_t i = 0; rc == MDL_OK && item->bfloat16 && i < n_value_of(item); i++) {
+        mdl_bfloat16_t value = mdl_to_bfloat16(values[i]);
+        memcpy((char *)values + i * (int64_t)sizeof value, &value, sizeof value);
+    }
     return rc;
 }
 
@@ -188,16 +218,15 @@ static int read_all(const mdl_model_files_t *files, const wanted_list_t *list,
 {
     float *stage = NULL;
     int64_t n_room = 0;
-    int rc = MDL_OK;
-    for (int64_t i = 0; !backend->on_host && i < list->n; i++)
+    int straight = backend->on_host && !backend->bfloat16, rc = MDL_OK;
+    for (int64_t i = 0; !straight && i < list->n; i++)
         n_room = n_value_of(&list->item[i]) > n_room ? n_value_of(&list->item[i]) : n_room;
     MDL_TRY(mdl_alloc(&stage, (size_t)n_room, sizeof *stage, "the largest tensor", err));
     for (int64_t i = 0; i < list->n; i++) {
         const wanted_t *item = &list->item[i];
-        MDL_TRY(read_wanted(files, item, backend->on_host ? item->out : stage, err));
-        if (!backend->on_host)
-            MDL_TRY(
-                backend->upload(item->out, stage, (size_t)n_value_of(item) * sizeof *stage, err));
+        MDL_TRY(read_wanted(files, item, straight ? item->out : stage, err));
+        if (!straight)
+            MDL_TRY(backend->upload(item->out, stage, n_byte_of(item), err));
     }
 done:
     free(stage);

@@ -5,14 +5,15 @@
 #include "models/decoder.h"
 #include "models/linear.h"
 
-/* Norms' weights are what the norm multiplies by, 1 + w where the file holds w. */
+/* Norms' weights are what the norm multiplies by, 1 + w where the file holds w. Matrices (void) are
+ * of the backend's type, float32 or bfloat16. */
 typedef struct {
     float *norm_attention;        /* [d] */
     float *norm_mlp;              /* [d] */
     float *norm_attention_output; /* [d]; NULL unless output_normed */
     float *norm_mlp_output;       /* [d]; NULL unless output_normed */
     float *norm_q, *norm_k;       /* [n_head_feat]; NULL unless head_normed */
-    float *weight[MDL_N_GROUP];   /* the group's matrices one below the other [n_out, n_in] */
+    void *weight[MDL_N_GROUP];    /* the group's matrices one below the other [n_out, n_in] */
     float *bias_qkv;              /* [n_out of the group]; NULL unless qkv_biased */
 } mdl_block_weights_t;
 
@@ -22,9 +23,9 @@ struct mdl_decoder {
     float *frequency_local; /* [n_head_feat / 2], of the local blocks; part of frequency */
 
     const mdl_backend_t *backend;
-    float *storage;             /* the backend's, all of the below in one allocation */
-    float *embedding;           /* [n_vocab, d] */
-    float *head;                /* [n_vocab, d]; the embedding when tied */
+    void *storage;              /* the backend's, all of the below in one allocation */
+    void *embedding;            /* [n_vocab, d] */
+    void *head;                 /* [n_vocab, d]; the embedding when tied */
     float *norm;                /* [d] */
     mdl_block_weights_t *block; /* [n_layer] */
 };

@@ -59,8 +59,8 @@ static int embed_tokens(mdl_workspace_t *ws, int64_t n, mdl_error_t *err)
     float scale = config->embedding_scaled ? sqrtf((float)config->n_feat) : 1.0f;
     int rc = send_list(ws, ws->token, ws->token_at, n, err);
     if (rc == MDL_OK)
-        ws->backend->rows_move(ws->block[0].in, ws->token_at, ws->decoder->embedding, ws->token, n,
-                               config->n_feat, scale);
+        ws->backend->rows_embed(ws->block[0].in, ws->token_at, ws->decoder->embedding, ws->token, n,
+                                config->n_feat, scale);
     return rc;
 }
 

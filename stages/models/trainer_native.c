@@ -51,7 +51,8 @@ int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self
 done:
     rc = mdl_agree(comm, rc, err);
     if (rc == MDL_OK)
-        rc = mdl_backend_choose(comm, study->trainer.backend, &native->inputs.backend, err);
+        rc = mdl_backend_choose(comm, study->trainer.backend, study->trainer.precision,
+                                &native->inputs.backend, err);
     if (rc != MDL_OK) {
         free_native(native);
         return rc;

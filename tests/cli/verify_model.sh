@@ -23,6 +23,12 @@ expect 0 "qwen2 adam_losses" mordal-archive verify-model --backend strict "$pari
 expect 64 "none of auto|cpu|cuda" mordal-archive verify-model --backend gpu "$parity/qwen2"
 mordal-archive verify-model --backend auto "$parity/qwen2" >lines.txt 2>log.txt || fail "backend auto"
 
+echo "-- in bfloat16, with its tolerances"
+mordal-archive verify-model --precision bfloat16 "$parity"/{llama-3.1,phi-3,gemma-3} >lines.txt 2>log.txt ||
+    { cat lines.txt log.txt; fail "bfloat16"; }
+awk '$2 == "logits" && $4 < 1e-3 { exit 1 }' lines.txt || fail "bfloat16 isn't what was computed"
+expect 64 "float32 alone" mordal-archive verify-model --backend strict --precision bfloat16 "$parity/qwen2"
+
 echo "-- a window that the reference doesn't have, and a norm that is another"
 cp -r "$parity/mistral-window" window
 sed -i 's/"sliding_window": 7/"sliding_window": 8/' window/config.json
@@ -34,7 +40,7 @@ grep -q '^mistral visual .* ok$' lines.txt || fail "the projector has no window"
 
 echo "-- folders that can't be taken"
 expect 64 "give the model folders" mordal-archive verify-model
-expect 0 "usage: mordal-archive verify-model [--backend NAME] DIR" mordal-archive verify-model --help
+expect 0 "usage: mordal-archive verify-model [--backend NAME] [--precision NAME] DIR" mordal-archive verify-model --help
 expect 66 "nowhere" mordal-archive verify-model nowhere
 sed -i 's/"model_type": "mistral"/"model_type": "mixtral"/' window/config.json
 expect 65 'model_type is "mixtral"' mordal-archive verify-model window

@@ -9,23 +9,34 @@
 
 enum { MAX_BACKEND = 3 };
 
-/* Fills backend and returns how many there are. */
-static inline int find_backends(const mdl_backend_t *backend[MAX_BACKEND])
+/* Appends the GPU to the n backends and returns how many there are then. */
+static inline int append_gpu(const mdl_backend_t *backend[MAX_BACKEND], int n, int bfloat16)
 {
     const char *why;
     mdl_error_t err;
-    int n = 0;
-    backend[n++] = mdl_backend_cpu();
-    backend[n++] = mdl_backend_strict();
-    if (mdl_backend_cuda_count(&why) == 0)
+    if (mdl_backend_cuda_count(&why) == 0) {
         printf("no GPU: %s\n", why);
-    else if (mdl_backend_cuda(0, &backend[n], &err) == MDL_OK)
-        n++;
-    else {
+        return n;
+    }
+    if (mdl_backend_cuda(0, bfloat16, &backend[n], &err) != MDL_OK) {
         fprintf(stderr, "%s\n", err.text);
         exit(EXIT_FAILURE);
     }
-    return n;
+    return n + 1;
+}
+
+/* Fill backend, the processor first, and return how many there are. */
+static inline int find_backends(const mdl_backend_t *backend[MAX_BACKEND])
+{
+    backend[0] = mdl_backend_cpu();
+    backend[1] = mdl_backend_strict();
+    return append_gpu(backend, 2, 0);
+}
+
+static inline int find_bfloat16_backends(const mdl_backend_t *backend[MAX_BACKEND])
+{
+    backend[0] = mdl_backend_cpu_bfloat16();
+    return append_gpu(backend, 1, 1);
 }
 
 #endif

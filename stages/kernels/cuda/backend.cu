@@ -7,6 +7,7 @@ namespace mdl::engine
 static const mdl_backend_t cuda = {
     .name = "cuda",
     .on_host = 0,
+    .bfloat16 = 0,
     .n_logit_row = 1024,
     .alloc = alloc,
     .release = release,
@@ -38,6 +39,7 @@ static const mdl_backend_t cuda = {
     .rows_add_scaled = rows_add_scaled,
     .rows_sum = rows_sum,
     .rows_move = rows_move,
+    .rows_embed = rows_embed,
     .rows_largest = rows_largest,
     .cross_entropy_forward = cross_entropy_forward,
     .cross_entropy_backward = cross_entropy_backward,
@@ -46,6 +48,20 @@ static const mdl_backend_t cuda = {
     .vector_square_sum = vector_square_sum,
     .adam_step = adam_step,
 };
+
+static const mdl_backend_t *cuda_bfloat16()
+{
+    static mdl_backend_t made;
+    made = cuda;
+    made.bfloat16 = 1;
+    made.matmul_nt = matmul_nt_tf32;
+    made.matmul_nn = matmul_nn_tf32;
+    made.matmul_tn = matmul_tn_tf32;
+    made.linear_forward = linear_forward_bfloat16;
+    made.linear_backward = linear_backward_bfloat16;
+    made.rows_embed = rows_embed_bfloat16;
+    return &made;
+}
 
 } // namespace mdl::engine
 
@@ -58,8 +74,9 @@ extern "C" int mdl_backend_cuda_count(const char **why)
     return status == cudaSuccess ? n : 0;
 }
 
-extern "C" int mdl_backend_cuda(int device, const mdl_backend_t **backend, mdl_error_t *err)
+extern "C" int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend,
+                                mdl_error_t *err)
 {
-    *backend = &mdl::engine::cuda;
+    *backend = bfloat16 ? mdl::engine::cuda_bfloat16() : &mdl::engine::cuda;
     return mdl::engine::open_device(device, err);
 }

@@ -38,6 +38,8 @@ int open_device(int number, mdl_error_t *err)
         status = cudaStreamCreateWithFlags(&current.stream, cudaStreamNonBlocking);
     if (status == cudaSuccess)
         status = cudaMalloc(&current.workspace, PRODUCT_WORKSPACE);
+    if (status == cudaSuccess)
+        status = cudaMalloc(&current.narrow, NARROW_ROOM);
     if (status != cudaSuccess)
         return failed("opening a GPU", cudaGetErrorString(status), err);
     cublasStatus_t made = cublasLtCreate(&current.products);

@@ -16,12 +16,16 @@ namespace mdl::engine
  * always computed in the same way. */
 constexpr size_t PRODUCT_WORKSPACE = (size_t)32 << 20;
 
+/* What factors that are rounded to bfloat16 may take at once; longer ones come in parts. */
+constexpr size_t NARROW_ROOM = (size_t)128 << 20;
+
 struct device {
     int number = -1; /* none is open */
     cudaStream_t stream = nullptr;
     cublasLtHandle_t products = nullptr;
-    void *workspace = nullptr;
-    bool failed = false; /* an operation did, since it was last asked */
+    void *workspace = nullptr; /* [PRODUCT_WORKSPACE] bytes */
+    void *narrow = nullptr;    /* [NARROW_ROOM] bytes */
+    bool failed = false;       /* an operation did, since it was last asked */
     char failure[256] = "";
 };
 

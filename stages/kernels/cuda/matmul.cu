@@ -3,6 +3,7 @@
 #include "kernels/cuda/tools.cuh"
 
 #include <array>
+#include <cuda_bf16.h>
 #include <map>
 
 namespace mdl::engine
@@ -12,8 +13,11 @@ namespace mdl::engine
  * [n_row, n_col], left [n_row, n_inner] or its transpose, right [n_inner, n_col] or its transpose,
  * bias [n_col] or NULL. */
 struct product {
+    cudaDataType_t type; /* of left and right: CUDA_R_32F or CUDA_R_16BF; the rest is float32 */
+    cublasComputeType_t compute;
     int64_t n_row, n_col, n_inner;
-    const float *left, *right, *before, *bias;
+    const void *left, *right;
+    const float *before, *bias;
     float *out;
     int64_t ld_left, ld_right, ld_out;
     bool left_transposed, right_transposed;
@@ -47,10 +51,10 @@ struct descriptors {
             return status_;                                                                        \
     } while (0)
 
-static cublasStatus_t make_layout(cublasLtMatrixLayout_t *layout, int64_t n_row, int64_t n_col,
-                                  int64_t ld)
+static cublasStatus_t make_layout(cublasLtMatrixLayout_t *layout, cudaDataType_t type,
+                                  int64_t n_row, int64_t n_col, int64_t ld)
 {
-    return cublasLtMatrixLayoutCreate(layout, CUDA_R_32F, (uint64_t)n_col, (uint64_t)n_row, ld);
+    return cublasLtMatrixLayoutCreate(layout, type, (uint64_t)n_col, (uint64_t)n_row, ld);
 }
 
 template <typename T>
@@ -61,7 +65,7 @@ cublasStatus_t set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_
 
 static cublasStatus_t describe(descriptors *d, const product &p)
 {
-    TRY(cublasLtMatmulDescCreate(&d->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    TRY(cublasLtMatmulDescCreate(&d->operation, p.compute, CUDA_R_32F));
     TRY(set(d->operation, CUBLASLT_MATMUL_DESC_TRANSA,
             p.right_transposed ? CUBLAS_OP_T : CUBLAS_OP_N));
     TRY(set(d->operation, CUBLASLT_MATMUL_DESC_TRANSB,
@@ -70,11 +74,11 @@ static cublasStatus_t describe(descriptors *d, const product &p)
         TRY(set(d->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS));
         TRY(set(d->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias));
     }
-    TRY(p.right_transposed ? make_layout(&d->right, p.n_col, p.n_inner, p.ld_right)
-                           : make_layout(&d->right, p.n_inner, p.n_col, p.ld_right));
-    TRY(p.left_transposed ? make_layout(&d->left, p.n_inner, p.n_row, p.ld_left)
-                          : make_layout(&d->left, p.n_row, p.n_inner, p.ld_left));
-    return make_layout(&d->out, p.n_row, p.n_col, p.ld_out);
+    TRY(p.right_transposed ? make_layout(&d->right, p.type, p.n_col, p.n_inner, p.ld_right)
+                           : make_layout(&d->right, p.type, p.n_inner, p.n_col, p.ld_right));
+    TRY(p.left_transposed ? make_layout(&d->left, p.type, p.n_inner, p.n_row, p.ld_left)
+                          : make_layout(&d->left, p.type, p.n_row, p.n_inner, p.ld_left));
+    return make_layout(&d->out, CUDA_R_32F, p.n_row, p.n_col, p.ld_out);
 }
 
 /* Bytes that an address is a multiple of, 256 at most. */
@@ -115,8 +119,9 @@ static cublasStatus_t find_way(descriptors *d, const product &p, cublasLtMatmulA
 /* The way of products of this shape: asked for once, as asking takes as long as a small product. */
 static cublasStatus_t way_of(descriptors *d, const product &p, cublasLtMatmulAlgo_t *way)
 {
-    static std::map<std::array<int64_t, 12>, cublasLtMatmulAlgo_t> known;
-    std::array<int64_t, 12> shape = {p.n_row,
+    static std::map<std::array<int64_t, 13>, cublasLtMatmulAlgo_t> known;
+    std::array<int64_t, 13> shape = {p.compute + 1000 * p.type,
+                                     p.n_row,
                                      p.n_col,
                                      p.n_inner,
                                      p.ld_left,
@@ -157,38 +162,121 @@ static void multiply(const char *operation, const product &p)
         keep_failure(operation, cublasLtGetStatusString(status));
 }
 
-void matmul_nt(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
-               int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale, float keep)
+/* The shape and factors of a call of matmul_*, in the order of its arguments. */
+#define MATMUL(name, compute_type, left_transposed, right_transposed)                              \
+    void name(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,            \
+              int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,            \
+              float keep)                                                                          \
+    {                                                                                              \
+        multiply(__func__,                                                                         \
+                 {CUDA_R_32F, compute_type, n_row, n_col, n_inner, a, b, out, nullptr, out, ld_a,  \
+                  ld_b, ld_out, left_transposed, right_transposed, scale, keep});                  \
+    }
+
+MATMUL(matmul_nt, CUBLAS_COMPUTE_32F, false, true)
+MATMUL(matmul_nn, CUBLAS_COMPUTE_32F, false, false)
+MATMUL(matmul_tn, CUBLAS_COMPUTE_32F, true, false)
+MATMUL(matmul_nt_tf32, CUBLAS_COMPUTE_32F_FAST_TF32, false, true)
+MATMUL(matmul_nn_tf32, CUBLAS_COMPUTE_32F_FAST_TF32, false, false)
+MATMUL(matmul_tn_tf32, CUBLAS_COMPUTE_32F_FAST_TF32, true, false)
+
+/* out = before + in W' + bias, before and bias 0 where they are NULL. */
+static product forward_product(cudaDataType_t type, float *out, const float *before, const void *in,
+                               const void *weight, const float *bias, int64_t n_row, int64_t n_out,
+                               int64_t n_in)
 {
-    multiply(__func__, {n_row, n_col, n_inner, a, b, out, nullptr, out, ld_a, ld_b, ld_out, false,
-                        true, scale, keep});
+    return {type,
+            CUBLAS_COMPUTE_32F,
+            n_row,
+            n_out,
+            n_in,
+            in,
+            weight,
+            before != nullptr ? before : out,
+            bias,
+            out,
+            n_in,
+            n_in,
+            n_out,
+            false,
+            true,
+            1.0f,
+            before != nullptr ? 1.0f : 0.0f};
 }
 
-void matmul_nn(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
-               int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale, float keep)
+/* din = dout W. */
+static product backward_product(cudaDataType_t type, float *din, const void *dout,
+                                const void *weight, int64_t n_row, int64_t n_out, int64_t n_in)
 {
-    multiply(__func__, {n_row, n_col, n_inner, a, b, out, nullptr, out, ld_a, ld_b, ld_out, false,
-                        false, scale, keep});
+    return {type,    CUBLAS_COMPUTE_32F,
+            n_row,   n_in,
+            n_out,   dout,
+            weight,  din,
+            nullptr, din,
+            n_out,   n_in,
+            n_in,    false,
+            false,   1.0f,
+            0.0f};
 }
 
-void matmul_tn(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
-               int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale, float keep)
-{
-    multiply(__func__, {n_row, n_col, n_inner, a, b, out, nullptr, out, ld_a, ld_b, ld_out, true,
-                        false, scale, keep});
-}
-
-void linear_forward(float *out, const float *before, const float *in, const float *weight,
+void linear_forward(float *out, const float *before, const float *in, const void *weight,
                     const float *bias, int64_t n_row, int64_t n_out, int64_t n_in)
 {
-    multiply(__func__, {n_row, n_out, n_in, in, weight, before != nullptr ? before : out, bias, out,
-                        n_in, n_in, n_out, false, true, 1.0f, before != nullptr ? 1.0f : 0.0f});
+    multiply(__func__,
+             forward_product(CUDA_R_32F, out, before, in, weight, bias, n_row, n_out, n_in));
 }
 
-void linear_backward(float *din, const float *dout, const float *weight, int64_t n_row,
+void linear_backward(float *din, const float *dout, const void *weight, int64_t n_row,
                      int64_t n_out, int64_t n_in)
 {
-    matmul_nn(din, n_in, dout, n_out, weight, n_in, n_row, n_in, n_out, 1.0f, 0.0f);
+    multiply(__func__, backward_product(CUDA_R_32F, din, dout, weight, n_row, n_out, n_in));
+}
+
+__global__ void round_values(__nv_bfloat16 *out, const float *in, int64_t n)
+{
+    int64_t i = thread_of_all();
+    if (i < n)
+        out[i] = __float2bfloat16_rn(in[i]);
+}
+
+/* in [n] rounded, on the device until the next call. */
+static const void *narrow(const char *operation, const float *in, int64_t n)
+{
+    auto *out = static_cast<__nv_bfloat16 *>(current.narrow);
+    launch_each(operation, n, round_values, out, in, n);
+    return out;
+}
+
+/* Rows of n_col numbers that are rounded at once. */
+static int64_t rows_at_once(int64_t n_row, int64_t n_col)
+{
+    int64_t n_most = (int64_t)(NARROW_ROOM / sizeof(__nv_bfloat16)) / n_col;
+    return n_row < n_most ? n_row : n_most;
+}
+
+void linear_forward_bfloat16(float *out, const float *before, const float *in, const void *weight,
+                             const float *bias, int64_t n_row, int64_t n_out, int64_t n_in)
+{
+    int64_t n_most = rows_at_once(n_row, n_in);
+    for (int64_t row = 0; row < n_row; row += n_most) {
+        int64_t n = n_row - row < n_most ? n_row - row : n_most;
+        const void *part = narrow(__func__, in + row * n_in, n * n_in);
+        multiply(__func__, forward_product(CUDA_R_16BF, out + row * n_out,
+                                           before != nullptr ? before + row * n_out : nullptr, part,
+                                           weight, bias, n, n_out, n_in));
+    }
+}
+
+void linear_backward_bfloat16(float *din, const float *dout, const void *weight, int64_t n_row,
+                              int64_t n_out, int64_t n_in)
+{
+    int64_t n_most = rows_at_once(n_row, n_out);
+    for (int64_t row = 0; row < n_row; row += n_most) {
+        int64_t n = n_row - row < n_most ? n_row - row : n_most;
+        const void *part = narrow(__func__, dout + row * n_out, n * n_out);
+        multiply(__func__,
+                 backward_product(CUDA_R_16BF, din + row * n_in, part, weight, n, n_out, n_in));
+    }
 }
 
 } // namespace mdl::engine

@@ -19,10 +19,18 @@ void zero(void *memory, size_t n_byte);
 
 /* matmul.cu */
 mdl_matmul_f matmul_nt, matmul_nn, matmul_tn;
-void linear_forward(float *out, const float *before, const float *in, const float *weight,
+void linear_forward(float *out, const float *before, const float *in, const void *weight,
                     const float *bias, int64_t n_row, int64_t n_out, int64_t n_in);
-void linear_backward(float *din, const float *dout, const float *weight, int64_t n_row,
+void linear_backward(float *din, const float *dout, const void *weight, int64_t n_row,
                      int64_t n_out, int64_t n_in);
+
+/* The same where frozen matrices are of bfloat16; products of others take factors of TF32, which
+ * have the 8 bits of bfloat16 and 3 more. */
+mdl_matmul_f matmul_nt_tf32, matmul_nn_tf32, matmul_tn_tf32;
+void linear_forward_bfloat16(float *out, const float *before, const float *in, const void *weight,
+                             const float *bias, int64_t n_row, int64_t n_out, int64_t n_in);
+void linear_backward_bfloat16(float *din, const float *dout, const void *weight, int64_t n_row,
+                              int64_t n_out, int64_t n_in);
 
 /* norm.cu */
 void rmsnorm_forward(float *out, float *inverse, const float *in, const float *weight,
@@ -63,6 +71,10 @@ void rows_add_scaled(float *x, const float *y, const float *scale, int64_t n_row
 void rows_sum(float *sum, const float *x, int64_t n_row, int64_t n_feat);
 void rows_move(float *out, const int32_t *to, const float *in, const int32_t *from, int64_t n_row,
                int64_t n_feat, float scale);
+void rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,
+                int64_t n_row, int64_t n_feat, float scale);
+void rows_embed_bfloat16(float *out, const int32_t *to, const void *table, const int32_t *from,
+                         int64_t n_row, int64_t n_feat, float scale);
 void rows_largest(int32_t *at, const float *x, int64_t n_row, int64_t n_feat);
 
 /* cross_entropy.cu */

@@ -1,6 +1,8 @@
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/tools.cuh"
 
+#include <cuda_bf16.h>
+
 namespace mdl::engine
 {
 
@@ -31,14 +33,15 @@ __global__ void sum_columns(float *sum, const float *x, int64_t n_row, int64_t n
     sum[i] = total;
 }
 
-__global__ void move(float *out, const int32_t *to, const float *in, const int32_t *from,
-                     int64_t n_row, int64_t n_feat, float scale)
+template <typename T>
+__global__ void move(float *out, const int32_t *to, const T *in, const int32_t *from, int64_t n_row,
+                     int64_t n_feat, float scale)
 {
     int64_t at = thread_of_all(), row = at / n_feat, i = at % n_feat;
     if (row >= n_row)
         return;
     int64_t out_row = to != nullptr ? to[row] : row, in_row = from != nullptr ? from[row] : row;
-    out[out_row * n_feat + i] = scale * in[in_row * n_feat + i];
+    out[out_row * n_feat + i] = scale * (float)in[in_row * n_feat + i];
 }
 
 /* A block a row: each thread finds the best of its columns, then thread 0 the best of these. */
@@ -79,7 +82,20 @@ void rows_sum(float *sum, const float *x, int64_t n_row, int64_t n_feat)
 void rows_move(float *out, const int32_t *to, const float *in, const int32_t *from, int64_t n_row,
                int64_t n_feat, float scale)
 {
-    launch_each(__func__, n_row * n_feat, move, out, to, in, from, n_row, n_feat, scale);
+    launch_each(__func__, n_row * n_feat, move<float>, out, to, in, from, n_row, n_feat, scale);
+}
+
+void rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,
+                int64_t n_row, int64_t n_feat, float scale)
+{
+    rows_move(out, to, static_cast<const float *>(table), from, n_row, n_feat, scale);
+}
+
+void rows_embed_bfloat16(float *out, const int32_t *to, const void *table, const int32_t *from,
+                         int64_t n_row, int64_t n_feat, float scale)
+{
+    launch_each(__func__, n_row * n_feat, move<__nv_bfloat16>, out, to,
+                static_cast<const __nv_bfloat16 *>(table), from, n_row, n_feat, scale);
 }
 
 void rows_largest(int32_t *at, const float *x, int64_t n_row, int64_t n_feat)

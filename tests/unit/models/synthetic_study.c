@@ -176,6 +176,7 @@ mdl_study_t *synthetic_study(const char *folder, int make)
     study->trainer.learning_rate = 0.01;
     study->trainer.schedule = (char *)"linear";
     study->trainer.backend = (char *)"cpu";
+    study->trainer.precision = (char *)"float32";
     study->trainer.beta1 = 0.9;
     study->trainer.beta2 = 0.999;
     study->trainer.epsilon = 1e-8;

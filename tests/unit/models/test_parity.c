@@ -45,7 +45,7 @@ static void print_line(void *context, const mdl_verify_line_t *line)
  * gradients for each layer, and the losses of the Adam steps. */
 static void every_quantity_on(const mdl_backend_t *backend)
 {
-    print_message("on %s\n", backend->name);
+    print_message("on %s%s\n", backend->name, backend->bfloat16 ? " in bfloat16" : "");
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         mdl_error_t err;
         char folder[512];
@@ -63,6 +63,9 @@ static void every_quantity(void **state)
     (void)state;
     const mdl_backend_t *backend[MAX_BACKEND];
     int n_backend = find_backends(backend);
+    for (int i = 0; i < n_backend; i++)
+        every_quantity_on(backend[i]);
+    n_backend = find_bfloat16_backends(backend);
     for (int i = 0; i < n_backend; i++)
         every_quantity_on(backend[i]);
 }
