@@ -1,4 +1,4 @@
-#include "regress/forecast.h"
+#include "regress/forecast_steps.h"
 
 #include "core/text.h"
 #include "io/candidates_file.h"
@@ -160,7 +160,7 @@ static void print_row(const char *stage, const mdl_range_t *range, double used,
 {
     const double hour = sharing->size / 3600.0;
     char low[32], high[32];
-    printf("%-8s %9.1f %9.1f %9.1f", stage, range->low, range->expected, range->high);
+    printf("%-17s %9.1f %9.1f %9.1f", stage, range->low, range->expected, range->high);
     print_used(used, " %9.1f");
     printf(" %9.3g %9.3g %9.3g", range->low * hour, range->expected * hour, range->high * hour);
     print_used(used * hour, " %9.3g");
@@ -179,7 +179,7 @@ static void print_head(const mdl_study_t *study, const sharing_t *sharing, int64
         printf("clusters: not known yet, a quarter of the pairs expected");
     printf("; seconds and %s hours, %d %ss a candidate, %d candidates at once\n", device,
            sharing->size, device, sharing->n_group);
-    printf("%-8s %9s %9s %9s %9s %9s %9s %9s %9s  wall\n", "stage", "low", "expected", "worst",
+    printf("%-17s %9s %9s %9s %9s %9s %9s %9s %9s  wall\n", "stage", "low", "expected", "worst",
            "used", "low_h", "expected_h", "worst_h", "used_h");
 }
 
@@ -200,8 +200,25 @@ static void print_rungs(const mdl_forecast_t *forecast, const used_t *used,
     }
 }
 
+/* The steps that train nothing, which all ranks share; adds their wall time to *wall. */
+static void print_steps(const mdl_forecast_step_t *steps, const sharing_t *sharing,
+                        mdl_range_t *wall)
+{
+    const sharing_t single = {sharing->device, 1, sharing->size * sharing->n_group};
+    for (int k = 0; k < MDL_N_FORECAST_STEP; k++) {
+        if (!steps[k].is_known) {
+            printf("%-17s not known without the native trainer\n", steps[k].name);
+            continue;
+        }
+        print_row(steps[k].name, &steps[k].seconds, steps[k].used, &single, single.n_group);
+        wall->low += steps[k].seconds.low / single.n_group;
+        wall->high += steps[k].seconds.high / single.n_group;
+    }
+}
+
 /* The training choice's last part is one candidate's: it isn't shared out. */
-static void print_total(const mdl_forecast_t *forecast, double used, const sharing_t *sharing)
+static void print_total(const mdl_forecast_t *forecast, double used, const sharing_t *sharing,
+                        const mdl_range_t *steps_wall)
 {
     const double n_group = sharing->n_group, alone = 1 - 1 / n_group;
     char low[32], high[32];
@@ -209,19 +226,24 @@ static void print_total(const mdl_forecast_t *forecast, double used, const shari
     printf("full grid: %.1f s; expected share %.3f (%.3f to %.3f)\n", forecast->grid,
            forecast->total.expected / forecast->grid, forecast->total.low / forecast->grid,
            forecast->total.high / forecast->grid);
-    printf("wall time: %s to %s\n",
-           mdl_text_duration(forecast->total.low / n_group + forecast->final.low * alone, low),
-           mdl_text_duration(forecast->total.high / n_group + forecast->final.high * alone, high));
+    printf("wall time of all: %s to %s, and about a second of start a step\n",
+           mdl_text_duration(
+               steps_wall->low + forecast->total.low / n_group + forecast->final.low * alone, low),
+           mdl_text_duration(steps_wall->high + forecast->total.high / n_group +
+                                 forecast->final.high * alone,
+                             high));
 }
 
 static void print_forecast(const mdl_study_t *study, const mdl_forecast_t *forecast,
-                           int64_t n_cluster, int n_rank)
+                           const mdl_forecast_step_t *steps, int64_t n_cluster, int n_rank)
 {
     const sharing_t sharing = share_out(study, n_rank);
+    mdl_range_t steps_wall = {0};
     used_t used;
     double sum = 0;
     read_used(study, &used);
     print_head(study, &sharing, n_cluster);
+    print_steps(steps, &sharing, &steps_wall);
     print_rungs(forecast, &used, &sharing);
     print_row("regress", &forecast->regress, used.regress, &sharing, sharing.n_group);
     print_row("final", &forecast->final, used.final, &sharing, 1);
@@ -230,27 +252,37 @@ static void print_forecast(const mdl_study_t *study, const mdl_forecast_t *forec
     sum += known(used.regress) + known(used.final) + known(used.lost);
     if (used.lost > 0)
         print_row("lost", &(mdl_range_t){0}, used.lost, &sharing, sharing.n_group);
-    print_total(forecast, sum > 0 ? sum : NAN, &sharing);
+    print_total(forecast, sum > 0 ? sum : NAN, &sharing, &steps_wall);
+}
+
+static int make_forecast(const mdl_study_t *study, const double *seconds, double spread,
+                         int64_t n_cluster, mdl_forecast_t *forecast, mdl_error_t *err)
+{
+    const mdl_halving_t halving = {study->search.start_ratio, study->search.eta,
+                                   study->search.max_ratio, study->search.keep};
+    const int64_t n = (int64_t)study->zoo.n_vision * study->zoo.n_language;
+    return mdl_forecast(seconds, spread, n, n_cluster, &halving, study->regress.train_choice,
+                        forecast, err);
 }
 
 int mdl_forecast_print(mdl_stage_t *stage, const mdl_study_t *study, double full_seconds,
                        mdl_error_t *err)
 {
-    const mdl_halving_t halving = {study->search.start_ratio, study->search.eta,
-                                   study->search.max_ratio, study->search.keep};
     const int64_t n = (int64_t)study->zoo.n_vision * study->zoo.n_language;
     const int64_t n_cluster = count_clusters(study);
     mdl_trainer_t *trainer = NULL;
+    const double spread = full_seconds > 0 ? 1 : SPEED_SPREAD;
+    mdl_forecast_step_t steps[MDL_N_FORECAST_STEP];
     mdl_forecast_t forecast;
     double *seconds = NULL;
     int rc;
     MDL_TRY(mdl_trainer_open(stage->comm, study, &trainer, err));
     MDL_TRY(mdl_alloc(&seconds, (size_t)n, sizeof *seconds, "seconds", err));
     MDL_TRY(list_seconds(study, trainer, full_seconds, seconds, err));
-    MDL_TRY(mdl_forecast(seconds, full_seconds > 0 ? 1 : SPEED_SPREAD, n, n_cluster, &halving,
-                         study->regress.train_choice, &forecast, err));
+    MDL_TRY(make_forecast(study, seconds, spread, n_cluster, &forecast, err));
+    MDL_TRY(mdl_forecast_steps(study, seconds, spread, steps, err));
     if (stage->rank == 0)
-        print_forecast(study, &forecast, n_cluster, stage->n_rank);
+        print_forecast(study, &forecast, steps, n_cluster, stage->n_rank);
 done:
     mdl_trainer_free(trainer);
     free(seconds);

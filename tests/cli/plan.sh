@@ -27,3 +27,20 @@ expect 0 'total' mordal-regress --study $study --plan
 used=$(row total 5)
 awk -v low="$low" -v used="$used" -v worst="$worst" \
     'BEGIN { exit !(low <= used && used <= worst) }' || fail "used $used, planned $low to $worst"
+
+# Steps around the training: what their attempts took, in rank seconds; damaged lines are passed over.
+expect 0 'archive-extract   not known without the native trainer' mordal-regress --study $study --plan
+[ "$(row archive-import 5)" = - ] || fail "an import that wasn't"
+mkdir -p study/logs
+cat > study/logs/usage << 'END'
+begin archive-import 1000 2 -
+end archive-import 1010 76
+begin archive-import 2000 4 77
+end archive-import 2005 0
+end archive-import 9000 0
+begin archive-import
+begin report 3000 4 77
+END
+expect 0 'wall time of all' mordal-regress --study $study --plan
+[ "$(row archive-import 5)" = 40.0 ] || fail "the import's seconds"
+[ "$(row report 5)" = - ] || fail "a report that has not ended"
