@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 64 };
+enum { BLOCK = MDL_GRID_BLOCK };
 
 int mdl_grid_open(MPI_Comm comm, int n_row, int n_col, mdl_grid_t *grid, mdl_error_t *err)
 {
@@ -16,11 +16,8 @@ int mdl_grid_open(MPI_Comm comm, int n_row, int n_col, mdl_grid_t *grid, mdl_err
     MPI_Comm_size(comm, &n_rank);
     *grid =
         (mdl_grid_t){.comm = MPI_COMM_NULL, .row_comm = MPI_COMM_NULL, .col_comm = MPI_COMM_NULL};
-    if (n_row == 0 && n_col == 0) {
-        for (int p = 1; p * p <= n_rank; p++)
-            n_row = n_rank % p == 0 ? p : n_row;
-        n_col = n_rank / n_row;
-    }
+    if (n_row == 0 && n_col == 0)
+        mdl_grid_square(n_rank, &n_row, &n_col);
     if ((int64_t)n_row * n_col > n_rank)
         return mdl_fail(err, MDL_E_USAGE,
                         "a grid of %d x %d needs %lld ranks, and there are %d: start more ranks or "

@@ -15,6 +15,16 @@ typedef struct {
     int n_row, n_col, row, col;  /* ranks down and across; this rank's place */
 } mdl_grid_t;
 
+enum { MDL_GRID_BLOCK = 64 }; /* rows and columns of the blocks that matrices are dealt in */
+
+/* Ranks down and across when all n_rank are taken: as square as their number allows. */
+static inline void mdl_grid_square(int n_rank, int *n_row, int *n_col)
+{
+    for (int p = 1; p * p <= n_rank; p++)
+        *n_row = n_rank % p == 0 ? p : *n_row;
+    *n_col = n_rank / *n_row;
+}
+
 /* Takes the first n_row n_col ranks of comm; 0 x 0 takes all of them, as square as their number
  * allows. Freed with mdl_grid_close. Collective over comm. Returns MDL_E_USAGE for more ranks than
  * there are. */

@@ -8,9 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Values that a rank reads and sends at a time. */
-enum { PIECE = 1 << 19 };
-
 /* The rank's rows from first on, less the model's first row. */
 static int read_piece(const mdl_rows_t *rows, int64_t first, int64_t n_row, const double *reference,
                       double *piece, mdl_error_t *err)
@@ -31,7 +28,8 @@ static int read_matrix(const mdl_rows_t *rows, mdl_matrix_t *x, mdl_error_t *err
 {
     MPI_Comm comm = x->grid->comm;
     int rank, n_rank;
-    int64_t first, end, n_feat = rows->n_feat, n_piece = n_feat < PIECE ? PIECE / n_feat : 1;
+    int64_t first, end, n_feat = rows->n_feat,
+                        n_piece = n_feat < MDL_MEASURE_PIECE ? MDL_MEASURE_PIECE / n_feat : 1;
     double *piece = NULL, *reference = NULL;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &n_rank);

@@ -361,8 +361,8 @@ static int print_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
     printf("%s: %d models, %lld rows, %s in float64 by ScaLAPACK on %d %s: needs %s a rank\n",
            job->output, archives->n_model, (long long)archives->n_sample,
            mdl_measure_name(job->measure.measure), n_rank, n_rank == 1 ? "rank" : "ranks",
-           mdl_text_bytes(mdl_measure_memory(job->measure.measure, archives->models,
-                                             archives->n_model, archives->n_sample, n_rank),
+           mdl_text_bytes(mdl_measure_memory(&job->measure, archives->models, archives->n_model,
+                                             archives->n_sample, n_rank),
                           memory));
     return MDL_OK;
 }

@@ -1,6 +1,8 @@
 /* What the measures' settings mean; measure_grid.c computes them. */
 #include "cka/measure.h"
 
+#include "mpi/grid.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,15 +40,29 @@ int mdl_measure_read_grid(const char *text, mdl_measure_settings_t *settings, md
                     text);
 }
 
-double mdl_measure_memory(mdl_measure_t measure, const mdl_rows_t *models, int n_model,
-                          int64_t n_sample, int n_rank)
+/* Numbers of an n_row x n_col matrix that the first rank of a grid has: whole blocks. */
+static double part_of(double n_row, double n_col, int grid_rows, int grid_cols)
 {
-    double held = 0, widest = 0, largest = 0, n = (double)n_sample;
+    double rows = ceil(n_row / MDL_GRID_BLOCK / grid_rows) * MDL_GRID_BLOCK;
+    double cols = ceil(n_col / MDL_GRID_BLOCK / grid_cols) * MDL_GRID_BLOCK;
+    return fmin(rows, n_row) * fmin(cols, n_col);
+}
+
+double mdl_measure_memory(const mdl_measure_settings_t *settings, const mdl_rows_t *models,
+                          int n_model, int64_t n_sample, int n_rank)
+{
+    double held = 0, widest = 0, largest = 0, row = 0, n = (double)n_sample;
+    int p = settings->grid_rows, q = settings->grid_cols;
+    if (p == 0)
+        mdl_grid_square(n_rank, &p, &q);
     for (int a = 0; a < n_model; a++) {
         double d = (double)models[a].n_feat, r = fmin(n, d);
-        held += n * r + (measure == MDL_MEASURE_PWCCA ? r * d : 0);
-        widest = fmax(widest, n * d);
-        largest = fmax(largest, r * r);
+        held += part_of(n, r, p, q);
+        if (settings->measure == MDL_MEASURE_PWCCA)
+            held += part_of(r, d, p, q);
+        widest = fmax(widest, part_of(n, d, p, q));
+        largest = fmax(largest, part_of(r, r, p, q));
+        row = fmax(row, d);
     }
-    return 8 * (held + 2 * widest + 5 * largest) / n_rank;
+    return 8 * (held + 2 * widest + 5 * largest + fmax(MDL_MEASURE_PIECE, row));
 }

@@ -27,6 +27,8 @@ int mdl_measure_find(const char *name, mdl_measure_t *measure);
 /* Share of a model's variance that SVCCA keeps. */
 #define MDL_MEASURE_VARIANCE 0.99
 
+enum { MDL_MEASURE_PIECE = 1 << 19 }; /* numbers that a rank reads and deals at a time */
+
 typedef struct {
     mdl_measure_t measure;
     int grid_rows, grid_cols; /* 0 x 0: all ranks, as square as their number allows */
@@ -45,8 +47,9 @@ int mdl_measure_similarity(MPI_Comm comm, const mdl_measure_settings_t *settings
                            const mdl_rows_t *models, int n_model, int64_t n_sample,
                            double *similarity, uint8_t *status, mdl_error_t *err);
 
-/* Bytes that a rank needs, about. Not collective. */
-double mdl_measure_memory(mdl_measure_t measure, const mdl_rows_t *models, int n_model,
-                          int64_t n_sample, int n_rank);
+/* Bytes of matrices and rows that the rank with the most needs on the grid of n_rank ranks, about.
+ * Not collective. */
+double mdl_measure_memory(const mdl_measure_settings_t *settings, const mdl_rows_t *models,
+                          int n_model, int64_t n_sample, int n_rank);
 
 #endif

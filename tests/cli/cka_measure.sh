@@ -10,6 +10,9 @@ check="$MORDAL_SOURCE_DIR/tests/reference/check_measure.py"
 "$python" "$check" make arrays
 mordal-archive import --side vision -o ve a=arrays/a.npy b=arrays/b.npy c=arrays/c.npy 2>import.txt ||
     { cat import.txt; fail "import"; }
+zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo/vision
+mordal-archive import --side vision -o large dinov2s="$zoo/dinov2s.npy" \
+    efflite0="$zoo/efflite0.npy" 2>import.txt || { cat import.txt; fail "import"; }
 mordal-cka --measure svcca -o any.h5 ve/*.h5 2>any.txt ||
     { grep -q "built without it" any.txt && exit 77; cat any.txt; fail "svcca"; }
 
@@ -27,6 +30,12 @@ expect 0 "3 models in" mordal-cluster --threshold 0.5 -o clusters.h5 svcca.h5
 echo "-- plan and refusals"
 expect 0 "pwcca in float64 by ScaLAPACK on 1 rank: needs" \
     mordal-cka --dry-run --measure pwcca -o none.h5 ve/*.h5
+for ranks in 1 4; do
+    mpiexec -n $ranks mordal-cka --dry-run --measure pwcca -o none.h5 large/*.h5 >plan-$ranks.txt
+done
+needs() { sed -n 's/.*needs \([0-9.]*\) MB a rank.*/\1/p' "$1"; }
+awk -v one="$(needs plan-1.txt)" -v four="$(needs plan-4.txt)" \
+    'BEGIN { exit !(four > 0 && four < one / 2.5) }' || fail "four ranks need as much as one"
 expect 64 "a grid of 2 x 2 needs 4 ranks, and there are 2" \
     mpiexec -n 2 mordal-cka --measure svcca --grid 2x2 -o none.h5 ve/*.h5
 expect 64 "such as 2x4" mordal-cka --measure svcca --grid 4 -o none.h5 ve/*.h5
