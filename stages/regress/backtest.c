@@ -5,85 +5,9 @@
 #include <string.h>
 
 enum { MAX_BACK = 12 }; /* tests start at most so many half octaves back */
+enum { MAX_TRIAL = 3 * (MAX_BACK + 1), N_COLUMN = 6 };
 
-static const double least_error = 5e-4, near_octaves = 0.26;
-
-double mdl_log_error(double error)
-{
-    return log(fmax(error, least_error));
-}
-
-double mdl_log_stderr(const mdl_point_t *point)
-{
-    if (point->error < least_error)
-        return 1;
-    return isnan(point->error_stderr) ? NAN : point->error_stderr / point->error;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double mdl_median(double *values, int64_t n)
-{
-    qsort(values, (size_t)n, sizeof *values, compare);
-    return n % 2 != 0 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
-
-void mdl_clip(double *values, int64_t n, double k, double *scratch)
-{
-    if (n < 3)
-        return;
-    memcpy(scratch, values, (size_t)n * sizeof *scratch);
-    double middle = mdl_median(scratch, n);
-    for (int64_t i = 0; i < n; i++)
-        scratch[i] = fabs(values[i] - middle);
-    double reach = k * mdl_median(scratch, n);
-    for (int64_t i = 0; i < n; i++)
-        values[i] = fmin(fmax(values[i], middle - reach), middle + reach);
-}
-
-static double mean_of(const double *values, int64_t n)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += values[i];
-    return sum / (double)n;
-}
-
-/* One curve on the grid: straight lines between its points, its ends held for a quarter octave. */
-static void put_on_grid(mdl_backtest_t *test, const mdl_predict_curve_t *curve, int64_t i)
-{
-    double *y = &test->y[i * MDL_GRID], *s = &test->s[i * MDL_GRID];
-    const mdl_point_t *points = curve->points;
-    const int n = curve->n_point;
-    for (int j = 0; j < MDL_GRID; j++) {
-        double x = test->end - 0.5 * j;
-        y[j] = s[j] = NAN;
-        if (x < log2(points[0].ratio) - near_octaves ||
-            x > log2(points[n - 1].ratio) + near_octaves)
-            continue;
-        int k = 0;
-        while (k < n && log2(points[k].ratio) < x)
-            k++;
-        const mdl_point_t *right = &points[k < n ? k : n - 1], *left = &points[k > 0 ? k - 1 : 0];
-        double x0 = log2(left->ratio), x1 = log2(right->ratio);
-        double share = x1 > x0 ? fmin(fmax((x - x0) / (x1 - x0), 0), 1) : 1;
-        double s0 = mdl_log_stderr(left), s1 = mdl_log_stderr(right);
-        y[j] = (1 - share) * mdl_log_error(left->error) + share * mdl_log_error(right->error);
-        s[j] = share == 0 ? s0 : share == 1 ? s1 : (1 - share) * s0 + share * s1;
-        test->measured[i * MDL_GRID + j] = fmin(fabs(x - x0), fabs(x - x1)) <= near_octaves;
-    }
-    const mdl_point_t *last = &points[n - 1];
-    test->octaves[i] = -log2(last->ratio);
-    test->last_y[i] = mdl_log_error(last->error);
-    test->last_s[i] = mdl_log_stderr(last);
-    test->last[i] = (int)floor((test->end - log2(last->ratio)) / 0.5 + 0.5);
-    if (test->last[i] < MDL_GRID)
-        y[test->last[i]] = test->last_y[i];
-}
+static const double trend_clip = 6, trend_prior = 0.9, trend_prior_weight = 2, trend_log_odds = 1.5;
 
 /* How many octaves of log error are known from grid index j on, at most span. */
 static int octaves_known(const double *y, int j, int span)
@@ -112,7 +36,7 @@ static void slope_weights(const mdl_backtest_rule_t *rule, int n, double *weight
  * points' standard errors give it, NaN when one has none. */
 static double slope_at(const mdl_backtest_t *test, int64_t i, int j, int span, double *noise)
 {
-    const double *y = &test->y[i * MDL_GRID], *s = &test->s[i * MDL_GRID];
+    const double *y = &test->grid.y[i * MDL_GRID], *s = &test->grid.s[i * MDL_GRID];
     double weights[8], slope = 0;
     int n = j < MDL_GRID ? octaves_known(y, j, span) : 0;
     *noise = NAN;
@@ -131,11 +55,11 @@ static double slope_at(const mdl_backtest_t *test, int64_t i, int j, int span, d
  * Returns the share of the spread that isn't noise, 1 when it isn't known. */
 static double tame(const mdl_backtest_t *test, double *slopes, const double *noises, int64_t n)
 {
-    mdl_clip(slopes, n, test->rule->slope_clip, &test->scratch[3 * test->n]);
-    double noise = mean_of(noises, n);
+    mdl_clip(slopes, n, test->rule->slope_clip, test->scratch);
+    double noise = mdl_mean(noises, n);
     if (!test->rule->shrink || n < 4 || !isfinite(noise))
         return 1;
-    double mean = mean_of(slopes, n), total = 0;
+    double mean = mdl_mean(slopes, n), total = 0;
     for (int64_t i = 0; i < n; i++)
         total += (slopes[i] - mean) * (slopes[i] - mean) / (double)n;
     double real = fmax(total - noise, 0.1 * total);
@@ -146,157 +70,229 @@ static double tame(const mdl_backtest_t *test, double *slopes, const double *noi
     return real / total;
 }
 
-/* Slopes at the ends of the curves; a curve without one gets the pool's median. */
+/* Gives the known slopes, packed, back to their candidates; the others get the median. */
+static void unpack(const mdl_backtest_t *test, double *packed, int64_t n, mdl_slopes_t *slopes)
+{
+    slopes->mean = n > 0 ? mdl_mean(packed, n) : 0;
+    for (int64_t i = 0, k = 0; i < test->n; i++)
+        if (isfinite(slopes->value[i]))
+            slopes->value[i] = packed[k++];
+    double middle = n > 0 ? mdl_median(packed, n) : 0;
+    for (int64_t i = 0; i < test->n; i++)
+        if (!isfinite(slopes->value[i]))
+            slopes->value[i] = middle;
+}
+
+/* Slopes at the ends of the curves. */
 static void take_slopes(mdl_backtest_t *test)
 {
-    double *known = test->scratch, *noises = test->scratch + test->n;
+    double *recent = &test->scratch[test->n], *drawn = recent + test->n, *noises = drawn + test->n;
     int64_t n = 0;
     for (int64_t i = 0; i < test->n; i++) {
-        test->slope[i] = slope_at(test, i, test->last[i], test->rule->span, &noises[n]);
-        if (isfinite(test->slope[i]))
-            known[n++] = test->slope[i];
+        const int last = test->grid.last[i];
+        test->recent.value[i] = slope_at(test, i, last, test->rule->span, &noises[n]);
+        test->drawn.value[i] = NAN;
+        if (isnan(test->recent.value[i]))
+            continue;
+        recent[n] = test->recent.value[i];
+        drawn[n++] = test->drawn.value[i] = test->trend.states[i * MDL_GRID + last].slope;
     }
-    test->has_slope = n > 0;
-    if (n == 0) {
-        memset(test->slope, 0, (size_t)test->n * sizeof *test->slope);
-        test->trust = 1;
-        return;
-    }
-    test->trust = tame(test, known, noises, n);
-    test->mean_slope = mean_of(known, n);
-    for (int64_t i = 0, k = 0; i < test->n; i++)
-        if (isfinite(test->slope[i]))
-            test->slope[i] = known[k++];
-    double middle = mdl_median(known, n);
-    for (int64_t i = 0; i < test->n; i++)
-        if (!isfinite(test->slope[i]))
-            test->slope[i] = middle;
+    test->trust = n > 0 ? tame(test, recent, noises, n) : 1;
+    mdl_clip(drawn, n, trend_clip, test->scratch);
+    unpack(test, recent, n, &test->recent);
+    unpack(test, drawn, n, &test->drawn);
 }
 
-/* One test: gains over h octaves up to grid index t, as predicted by slopes and as they were. */
-typedef struct {
-    int64_t n;
-    double *predicted, *gain, *room; /* in scratch; room of the error that gained */
-    double mean;                     /* of predicted */
-} trial_t;
-
-double mdl_backtest_room(const mdl_backtest_t *test, double y)
+/* One test: gains over some octaves up to a grid index. Its n is 0 when there are too few. */
+static void try_back(mdl_backtest_t *test, mdl_trial_t *trial)
 {
-    return test->is_bounded ? pow(fmax(1 - exp(y), 0.02), 0.25) : 1;
-}
-
-static trial_t try_back(const mdl_backtest_t *test, int h, int t)
-{
-    trial_t trial = {.predicted = test->scratch,
-                     .gain = test->scratch + test->n,
-                     .room = test->scratch + 4 * test->n};
-    double *noises = test->scratch + 2 * test->n;
+    const mdl_pool_grid_t *grid = &test->grid;
+    const int to = trial->at, from = to + 2 * trial->octaves, h = trial->octaves;
+    double *noises = &test->scratch[test->n];
+    int64_t n = 0;
     for (int64_t i = 0; i < test->n; i++) {
-        const double *y = &test->y[i * MDL_GRID];
-        const uint8_t *measured = &test->measured[i * MDL_GRID];
-        if (!measured[t] || !measured[t + 2 * h] || !isfinite(y[t]))
+        const double *y = &grid->y[i * MDL_GRID];
+        const mdl_trend_state_t *state = &test->trend.states[i * MDL_GRID + from];
+        if (!grid->measured[i * MDL_GRID + to] || !grid->measured[i * MDL_GRID + from])
             continue;
-        double slope = slope_at(test, i, t + 2 * h, test->rule->back_span, &noises[trial.n]);
-        if (!isfinite(slope))
+        trial->recent[n] = slope_at(test, i, from, test->rule->back_span, &noises[n]);
+        if (isnan(trial->recent[n]))
             continue;
-        trial.predicted[trial.n] = slope;
-        trial.gain[trial.n] = y[t] - y[t + 2 * h];
-        trial.room[trial.n] = mdl_backtest_room(test, y[t + 2 * h]);
-        trial.n++;
+        trial->gain[n] = y[to] - y[from];
+        trial->room[n] = mdl_pool_grid_room(grid, y[from]);
+        trial->trend[n] = state->slope;
+        trial->offset[n] = state->level + test->trend.path[from] - y[from];
+        trial->deviation[n++] =
+            mdl_trend_deviation(&test->trend, state, h, grid->s[i * MDL_GRID + to]);
     }
-    if (trial.n < 3)
-        return (trial_t){0};
-    tame(test, trial.predicted, noises, trial.n);
-    for (int64_t i = 0; i < trial.n; i++)
-        trial.predicted[i] *= h;
-    trial.mean = mean_of(trial.predicted, trial.n);
-    return trial;
+    trial->n = n < 3 ? 0 : n;
+    if (trial->n == 0)
+        return;
+    tame(test, trial->recent, noises, n);
+    mdl_clip(trial->trend, n, trend_clip, test->scratch);
+    for (int64_t k = 0; k < n; k++) {
+        trial->recent[k] *= h;
+        trial->trend[k] *= h;
+    }
+    trial->recent_mean = mdl_mean(trial->recent, n);
+    trial->trend_mean = mdl_mean(trial->trend, n);
 }
 
-/* The share of the slopes, and of their mean, that was gained. */
+static void try_all(mdl_backtest_t *test)
+{
+    double *values = test->values;
+    for (int h = 1; h <= 3; h++)
+        for (int t = 0; t <= MAX_BACK && t < MDL_GRID - 2 * h - 2; t++) {
+            mdl_trial_t *trial = &test->trials[test->n_trial];
+            double **const columns[N_COLUMN] = {&trial->gain,  &trial->room,   &trial->recent,
+                                                &trial->trend, &trial->offset, &trial->deviation};
+            for (int c = 0; c < N_COLUMN; c++)
+                *columns[c] = values + c * test->n;
+            trial->octaves = h;
+            trial->at = t;
+            try_back(test, trial);
+            if (trial->n == 0)
+                continue;
+            test->n_trial++;
+            values += N_COLUMN * test->n;
+        }
+}
+
+static double weight_of(const mdl_backtest_t *test, const mdl_trial_t *trial)
+{
+    return exp(-test->rule->fade * trial->at) / trial->octaves;
+}
+
+/* Sums of a regression through the origin. */
+typedef struct {
+    double products, squares;
+} sums_t;
+
+/* Adds gains, less offset, centred, clipped, and their centred predictions. gains: [n],
+ * overwritten.
+ */
+static void add_trial(const mdl_backtest_t *test, const mdl_trial_t *trial, const double *predicted,
+                      double predicted_mean, double *gains, sums_t *sums)
+{
+    const double weight = weight_of(test, trial);
+    mdl_clip(gains, trial->n, test->rule->gain_clip, test->scratch);
+    const double mean = mdl_mean(gains, trial->n);
+    for (int64_t k = 0; k < trial->n; k++) {
+        double p = predicted[k] - predicted_mean;
+        sums->products += weight * p * (gains[k] - mean);
+        sums->squares += weight * p * p;
+    }
+}
+
+/* The regression's slope with a prior that weighs as much as so many squares. */
+static double share_of(const sums_t *sums, double prior, double squares, double most)
+{
+    double share = prior;
+    if (sums->squares + squares > 0)
+        share = (sums->products + prior * squares) / (sums->squares + squares);
+    return fmin(fmax(share, 0), most);
+}
+
+static double squares_of(const mdl_slopes_t *slopes, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (slopes->value[i] - slopes->mean) * (slopes->value[i] - slopes->mean);
+    return sum;
+}
+
+/* The shares of the slopes, and of their mean, that were gained. */
 static void find_shares(mdl_backtest_t *test)
 {
     const mdl_backtest_rule_t *rule = test->rule;
-    double products = 0, squares = 0, mean_products = 0, mean_squares = 0;
-    for (int h = 1; h <= 3; h++)
-        for (int t = 0; t <= MAX_BACK && t < MDL_GRID - 2 * h - 2; t++) {
-            trial_t trial = try_back(test, h, t);
-            if (trial.n == 0)
-                continue;
-            mdl_clip(trial.gain, trial.n, rule->gain_clip, &test->scratch[3 * test->n]);
-            double weight = exp(-rule->fade * t) / h, gain = mean_of(trial.gain, trial.n);
-            for (int64_t i = 0; i < trial.n; i++) {
-                double p = trial.predicted[i] - trial.mean;
-                products += weight * p * (trial.gain[i] - gain);
-                squares += weight * p * p;
-            }
-            mean_products += weight * (double)trial.n * trial.mean * gain;
-            mean_squares += weight * (double)trial.n * trial.mean * trial.mean;
-        }
-    const double expected = rule->prior * test->trust * test->trust;
-    double prior = 0, mean = test->mean_slope;
-    for (int64_t i = 0; i < test->n; i++)
-        prior += rule->prior_weight * (test->slope[i] - mean) * (test->slope[i] - mean);
-    double mean_prior = (double)test->n * mean * mean;
-    test->share = expected;
-    if (squares + prior > 0)
-        test->share = (products + expected * prior) / (squares + prior);
-    test->share = fmin(fmax(test->share, 0), rule->most);
-    test->mean_share = rule->mean_prior;
-    if (mean_squares + mean_prior > 0)
+    sums_t recent = {0}, trend = {0}, mean = {0};
+    double *gains = &test->scratch[test->n];
+    for (int t = 0; t < test->n_trial; t++) {
+        const mdl_trial_t *trial = &test->trials[t];
+        for (int64_t k = 0; k < trial->n; k++)
+            gains[k] = trial->gain[k] - trial->offset[k];
+        add_trial(test, trial, trial->trend, trial->trend_mean, gains, &trend);
+        memcpy(gains, trial->gain, (size_t)trial->n * sizeof *gains);
+        add_trial(test, trial, trial->recent, trial->recent_mean, gains, &recent);
+        const double weight = weight_of(test, trial) * (double)trial->n * trial->recent_mean;
+        mean.products += weight * mdl_mean(gains, trial->n);
+        mean.squares += weight * trial->recent_mean;
+    }
+    test->recent.share =
+        share_of(&recent, rule->prior * test->trust * test->trust,
+                 rule->prior_weight * squares_of(&test->recent, test->n), rule->most);
+    test->drawn.share =
+        share_of(&trend, trend_prior, trend_prior_weight * squares_of(&test->drawn, test->n), 1.1);
+    test->mean_share = test->recent.share;
+    if (rule->mean_most >= 0)
         test->mean_share =
-            (mean_products + rule->mean_prior * mean_prior) / (mean_squares + mean_prior);
-    test->mean_share = fmin(fmax(test->mean_share, 0), rule->mean_most);
-    if (rule->mean_most < 0)
-        test->mean_share = test->share;
+            share_of(&mean, rule->mean_prior,
+                     (double)test->n * test->recent.mean * test->recent.mean, rule->mean_most);
 }
 
-/* Keeps what the shares leave of every test, apart from its mean, and the mean itself. */
-static void keep_residuals(mdl_backtest_t *test)
+static double recent_gain(const mdl_backtest_t *test, const mdl_trial_t *trial, int64_t k)
 {
-    for (int h = 1; h <= 3; h++) {
-        test->first[h - 1] = test->n_residual;
-        for (int t = 0; t <= MAX_BACK && t < MDL_GRID - 2 * h - 2; t++) {
-            trial_t trial = try_back(test, h, t);
-            if (trial.n == 0)
-                continue;
-            double *left = &test->residual[test->n_residual], *clipped = test->scratch;
-            for (int64_t i = 0; i < trial.n; i++) {
-                left[i] = trial.gain[i] - test->share * (trial.predicted[i] - trial.mean) -
-                          test->mean_share * trial.mean;
-                left[i] /= trial.room[i];
-                clipped[i] = left[i];
-            }
-            mdl_clip(clipped, trial.n, 3, &test->scratch[3 * test->n]);
-            double mean = mean_of(clipped, trial.n);
-            for (int64_t i = 0; i < trial.n; i++) {
-                left[i] = fabs(left[i] - mean);
-                test->weight[test->n_residual + i] = exp(-0.25 * t);
-            }
-            test->n_residual += trial.n;
-            test->shift[test->n_shift] = mean / h;
-            test->shift_weight[test->n_shift++] = exp(-0.5 * t);
+    return test->recent.share * (trial->recent[k] - trial->recent_mean);
+}
+
+static double trend_gain(const mdl_backtest_t *test, const mdl_trial_t *trial, int64_t k)
+{
+    return trial->offset[k] + test->drawn.share * (trial->trend[k] - trial->trend_mean);
+}
+
+double mdl_backtest_own_gain(const mdl_backtest_t *test, const mdl_trial_t *trial, int64_t k)
+{
+    return (1 - test->trend_weight) * recent_gain(test, trial, k) +
+           test->trend_weight * trend_gain(test, trial, k);
+}
+
+/* Less the mean of what is left when it is clipped to 3 MAD. */
+static void centre(double *left, int64_t n, double *clipped, double *scratch)
+{
+    memcpy(clipped, left, (size_t)n * sizeof *left);
+    mdl_clip(clipped, n, 3, scratch);
+    const double mean = mdl_mean(clipped, n);
+    for (int64_t k = 0; k < n; k++)
+        left[k] -= mean;
+}
+
+/* The trend's weight: its likelihood against that of the last slopes, as the squared residuals of
+ * all trials tell it, by prior odds. Residuals count up to 4.5 median absolute residuals. */
+static void weigh_trend(mdl_backtest_t *test)
+{
+    double *left = &test->scratch[test->n], *sizes = left + 2 * test->n;
+    double n_tried = 0, squares[2] = {0}, odds = trend_log_odds;
+    for (int t = 0; t < test->n_trial; t++) {
+        const mdl_trial_t *trial = &test->trials[t];
+        const int64_t n = trial->n;
+        const double weight = weight_of(test, trial);
+        for (int64_t k = 0; k < n; k++) {
+            left[k] = trial->gain[k] - recent_gain(test, trial, k);
+            left[n + k] = trial->gain[k] - trend_gain(test, trial, k);
         }
+        centre(left, n, sizes, test->scratch);
+        centre(left + n, n, sizes, test->scratch);
+        for (int64_t k = 0; k < 2 * n; k++)
+            sizes[k] = fabs(left[k]);
+        const double most = 4.5 * mdl_median(sizes, 2 * n);
+        for (int64_t k = 0; k < 2 * n; k++)
+            squares[k / n] += weight * fmin(left[k] * left[k], most * most);
+        n_tried += weight * (double)n;
     }
-    test->first[3] = test->n_residual;
+    if (squares[0] > 0 && squares[1] > 0)
+        odds += 0.5 * n_tried * log(squares[0] / squares[1]);
+    test->trend_weight = test->rule->has_trend ? 1 / (1 + exp(-odds)) : 0;
 }
 
 static int make_room(mdl_backtest_t *test, mdl_error_t *err)
 {
-    const size_t n = (size_t)test->n, n_test = 3 * (MAX_BACK + 1);
-    double **const vectors[] = {&test->last_y, &test->last_s, &test->octaves, &test->slope};
-    int rc = MDL_OK;
-    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++)
-        MDL_TRY(mdl_alloc(vectors[i], n, sizeof **vectors[i], "predictions", err));
-    MDL_TRY(mdl_alloc(&test->y, n * MDL_GRID, sizeof *test->y, "predictions", err));
-    MDL_TRY(mdl_alloc(&test->s, n * MDL_GRID, sizeof *test->s, "predictions", err));
-    MDL_TRY(mdl_alloc(&test->measured, n * MDL_GRID, 1, "predictions", err));
-    MDL_TRY(mdl_alloc(&test->last, n, sizeof *test->last, "predictions", err));
-    MDL_TRY(mdl_alloc(&test->scratch, 5 * n, sizeof *test->scratch, "predictions", err));
-    MDL_TRY(mdl_alloc(&test->residual, n * n_test, sizeof *test->residual, "back-tests", err));
-    MDL_TRY(mdl_alloc(&test->weight, n * n_test, sizeof *test->weight, "back-tests", err));
-    MDL_TRY(mdl_alloc(&test->shift, n_test, sizeof *test->shift, "back-tests", err));
-    rc = mdl_alloc(&test->shift_weight, n_test, sizeof *test->shift_weight, "back-tests", err);
+    const size_t n = (size_t)test->n;
+    int rc;
+    MDL_TRY(mdl_alloc(&test->recent.value, n, sizeof(double), "predictions", err));
+    MDL_TRY(mdl_alloc(&test->drawn.value, n, sizeof(double), "predictions", err));
+    MDL_TRY(mdl_alloc(&test->scratch, 5 * n, sizeof(double), "predictions", err));
+    MDL_TRY(mdl_alloc(&test->trials, MAX_TRIAL, sizeof *test->trials, "back-tests", err));
+    rc = mdl_alloc(&test->values, n * MAX_TRIAL * N_COLUMN, sizeof(double), "back-tests", err);
 done:
     return rc;
 }
@@ -305,19 +301,14 @@ int mdl_backtest_make(const mdl_backtest_rule_t *rule, const mdl_predict_curve_t
                       mdl_backtest_t *test, mdl_error_t *err)
 {
     int rc;
-    *test = (mdl_backtest_t){.rule = rule, .n = n, .end = -INFINITY, .is_bounded = 1};
+    *test = (mdl_backtest_t){.rule = rule, .n = n};
+    MDL_TRY(mdl_pool_grid_make(curves, n, &test->grid, err));
+    MDL_TRY(mdl_trend_make(&test->grid, &test->trend, err));
     MDL_TRY(make_room(test, err));
-    for (int64_t i = 0; i < n; i++) {
-        const mdl_predict_curve_t *curve = &curves[i];
-        test->end = fmax(test->end, log2(curve->points[curve->n_point - 1].ratio));
-        for (int k = 0; k < curve->n_point; k++)
-            test->is_bounded &= curve->points[k].error <= 1;
-    }
-    for (int64_t i = 0; i < n; i++)
-        put_on_grid(test, &curves[i], i);
     take_slopes(test);
+    try_all(test);
     find_shares(test);
-    keep_residuals(test);
+    weigh_trend(test);
 done:
     if (rc != MDL_OK)
         mdl_backtest_free(test);
@@ -326,25 +317,26 @@ done:
 
 void mdl_backtest_free(mdl_backtest_t *test)
 {
-    free(test->y);
-    free(test->s);
-    free(test->measured);
-    free(test->last);
-    free(test->last_y);
-    free(test->last_s);
-    free(test->octaves);
-    free(test->slope);
+    mdl_pool_grid_free(&test->grid);
+    mdl_trend_free(&test->trend);
+    free(test->recent.value);
+    free(test->drawn.value);
+    free(test->trials);
+    free(test->values);
     free(test->scratch);
-    free(test->residual);
-    free(test->weight);
-    free(test->shift);
-    free(test->shift_weight);
     *test = (mdl_backtest_t){0};
 }
 
 double mdl_backtest_predict(const mdl_backtest_t *test, int64_t i)
 {
-    double gain =
-        test->share * (test->slope[i] - test->mean_slope) + test->mean_share * test->mean_slope;
-    return test->last_y[i] + test->octaves[i] * gain;
+    const mdl_pool_grid_t *grid = &test->grid;
+    const double h = grid->octaves[i], w = test->trend_weight;
+    double offset = 0;
+    if (grid->last[i] < MDL_GRID)
+        offset = test->trend.states[i * MDL_GRID + grid->last[i]].level +
+                 test->trend.path[grid->last[i]] - grid->last_y[i];
+    const double recent = h * test->recent.share * (test->recent.value[i] - test->recent.mean);
+    const double drawn = offset + h * test->drawn.share * (test->drawn.value[i] - test->drawn.mean);
+    return grid->last_y[i] + (1 - w) * recent + w * drawn +
+           h * test->mean_share * test->recent.mean;
 }

@@ -4,41 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Squared spread as a function of octaves h: noise + growth h^2, fitted to a few. */
-typedef struct {
-    double s00, s01, s11, b0, b1;
-} spread_fit_t;
-
-typedef struct {
-    double noise, growth;
-} spread_t;
-
-/* Adds a squared spread over h octaves, with relative weight. */
-static void add(spread_fit_t *fit, double h, double square, double weight)
-{
-    double x0 = 1 / square, x1 = h * h / square;
-    fit->s00 += weight * x0 * x0;
-    fit->s01 += weight * x0 * x1;
-    fit->s11 += weight * x1 * x1;
-    fit->b0 += weight * x0;
-    fit->b1 += weight * x1;
-}
-
-static spread_t solve(const spread_fit_t *fit)
-{
-    double det = fit->s00 * fit->s11 - fit->s01 * fit->s01;
-    spread_t spread = {-1, -1};
-    if (det > 1e-12 * fit->s00 * fit->s11) {
-        spread.noise = (fit->b0 * fit->s11 - fit->b1 * fit->s01) / det;
-        spread.growth = (fit->b1 * fit->s00 - fit->b0 * fit->s01) / det;
-    }
-    if (spread.noise < 0)
-        return (spread_t){0, fit->b1 / fit->s11};
-    if (spread.growth < 0)
-        return (spread_t){fit->b0 / fit->s00, 0};
-    return spread;
-}
-
 typedef struct {
     double value, weight;
 } weighted_t;
@@ -65,81 +30,100 @@ static double weighted_quantile(weighted_t *values, int64_t n, double q, double 
     return values[n - 1].value;
 }
 
-/* Mean squared standard error of the last points, NaN when one has none. */
-static double mean_noise(const mdl_backtest_t *test)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < test->n; i++)
-        sum += test->last_s[i] * test->last_s[i] / (double)test->n;
-    return sum;
-}
+/* What the tests leave over: the logarithm of the factor by which residuals are larger than the
+ * trend's deviations say, and the squared shift an octave that all candidates had in common, with
+ * their weights. */
+typedef struct {
+    double log_factor, weight;
+    double shift, shift_weight;
+} left_t;
 
-/* What is believed before any test: half of the slopes' size (0.3 where none is known) and twice
- * the points' noise. */
-static double prior_square(const mdl_backtest_t *test, double z, double noise)
+/* Residuals of a trial, in deviations of the trend, into values; adds its common shift. */
+static void take_residuals(const mdl_backtest_t *test, const mdl_trial_t *trial, weighted_t *values,
+                           left_t *left)
 {
-    double square = 0, room = 0;
-    for (int64_t i = 0; i < test->n; i++) {
-        square += test->slope[i] * test->slope[i] / (double)test->n;
-        room += mdl_backtest_room(test, test->last_y[i]) / (double)test->n;
+    double *residual = &test->scratch[test->n], *clipped = residual + test->n;
+    const double few = sqrt((double)trial->n / (double)(trial->n - 1));
+    for (int64_t k = 0; k < trial->n; k++) {
+        double predicted =
+            mdl_backtest_own_gain(test, trial, k) + test->mean_share * trial->recent_mean;
+        clipped[k] = residual[k] = (trial->gain[k] - predicted) / trial->room[k];
     }
-    double one = z * (0.5 * (test->has_slope ? sqrt(square) : 0.3) + 0.005) / room;
-    return 4 * one * one + (isfinite(noise) ? 2 * z * z * noise : 0);
+    mdl_clip(clipped, trial->n, 3, test->scratch);
+    const double mean = mdl_mean(clipped, trial->n);
+    for (int64_t k = 0; k < trial->n; k++)
+        values[k] = (weighted_t){few * fabs(residual[k] - mean) / trial->deviation[k],
+                                 exp(-0.25 * trial->at)};
+    const double shift = mean / trial->octaves, weight = 3 * exp(-0.5 * trial->at);
+    left->shift += weight * shift * shift;
+    left->shift_weight += weight;
 }
 
-static int find_own_spread(const mdl_backtest_t *test, double confidence, double z,
-                           spread_t *spread, mdl_error_t *err)
+/* Goes through the trials, horizon by horizon. */
+static int collect(const mdl_backtest_t *test, double confidence, double z, left_t *left,
+                   mdl_error_t *err)
 {
     weighted_t *values;
-    spread_fit_t fit = {0};
-    int rc = mdl_alloc(&values, (size_t)test->n_residual + 1, sizeof *values, "back-tests", err);
+    const size_t n_room = (size_t)test->n * (size_t)(test->n_trial + 1);
+    int rc = mdl_alloc(&values, n_room, sizeof *values, "back-tests", err);
     if (rc != MDL_OK)
         return rc;
-    for (int h = 1; h <= 3; h++) {
-        const int64_t first = test->first[h - 1], n = test->first[h] - first;
+    for (int t = 0; t < test->n_trial;) {
+        const int octaves = test->trials[t].octaves;
+        int64_t n = 0;
         double total;
-        if (n == 0)
-            continue;
-        for (int64_t i = 0; i < n; i++)
-            values[i] = (weighted_t){test->residual[first + i], test->weight[first + i]};
-        double reach = fmax(weighted_quantile(values, n, confidence, &total), 1e-4);
-        add(&fit, h, reach * reach, total);
+        for (; t < test->n_trial && test->trials[t].octaves == octaves; t++) {
+            take_residuals(test, &test->trials[t], values + n, left);
+            n += test->trials[t].n;
+        }
+        double reach = fmax(weighted_quantile(values, n, confidence, &total), 0.1);
+        left->log_factor += total * log(reach / z);
+        left->weight += total;
     }
-    add(&fit, 2, prior_square(test, z, mean_noise(test)), 1);
-    *spread = solve(&fit);
     free(values);
     return MDL_OK;
 }
 
-/* Square of the shift, an octave, that all candidates have in common. */
-static double common_shift(const mdl_backtest_t *test, double own)
+/* The state at the end of a candidate's curve, NULL when that is beyond the grid. */
+static const mdl_trend_state_t *last_state(const mdl_backtest_t *test, int64_t i)
 {
-    double sum = 4 * own * own, weight = 1;
-    for (int i = 0; i < test->n_shift; i++) {
-        sum += test->shift_weight[i] * test->shift[i] * test->shift[i];
-        weight += test->shift_weight[i];
-    }
-    return sum / weight;
+    const int last = test->grid.last[i];
+    return last < MDL_GRID ? &test->trend.states[i * MDL_GRID + last] : NULL;
+}
+
+/* Mean variance of what a slope is in the next octave. */
+static double slope_variance(const mdl_backtest_t *test)
+{
+    double sum = 0, n = 0;
+    for (int64_t i = 0; i < test->n; i++)
+        if (last_state(test, i) != NULL) {
+            sum += last_state(test, i)->slope_var;
+            n++;
+        }
+    return sum / n + test->trend.drift * test->trend.drift / 3;
 }
 
 int mdl_backtest_spread(const mdl_backtest_t *test, double confidence, double *sigma, double *own,
                         mdl_error_t *err)
 {
-    const double z = mdl_quantile_normal(0.5 * (1 + confidence)), noise = mean_noise(test);
-    spread_t spread;
-    int rc = find_own_spread(test, confidence, z, &spread, err);
+    const double z = mdl_quantile_normal(0.5 * (1 + confidence)), prior = 10;
+    left_t left = {0};
+    int rc = collect(test, confidence, z, &left, err);
     if (rc != MDL_OK)
         return rc;
-    const double shift = common_shift(test, sqrt(0.25 * spread.noise + spread.growth) / z);
+    const double factor = exp(left.log_factor / (left.weight + prior));
+    const double shift =
+        (16 * factor * factor * slope_variance(test) + left.shift) / (1 + left.shift_weight);
     for (int64_t i = 0; i < test->n; i++) {
-        const double room = mdl_backtest_room(test, test->last_y[i]);
-        const double h2 = test->octaves[i] * test->octaves[i];
-        double relative = 1;
-        if (noise > 0)
-            relative = fmin(fmax(test->last_s[i] * test->last_s[i] / noise, 0.25), 4);
-        double square = (spread.noise * relative + spread.growth * h2) / (z * z);
-        own[i] = room * sqrt(square);
-        sigma[i] = room * sqrt(square + shift * h2);
+        const mdl_pool_grid_t *grid = &test->grid;
+        const mdl_trend_state_t *state = last_state(test, i);
+        const double spread = test->trend.spread, h = grid->octaves[i];
+        const mdl_trend_state_t unknown = {.slope_var = spread * spread};
+        double deviation =
+            mdl_trend_deviation(&test->trend, state != NULL ? state : &unknown, h, grid->last_s[i]);
+        const double room = mdl_pool_grid_room(grid, grid->last_y[i]);
+        own[i] = room * factor * deviation;
+        sigma[i] = room * sqrt(factor * factor * deviation * deviation + shift * h * h);
     }
     return MDL_OK;
 }

@@ -1,6 +1,6 @@
 #include "regress/power_law.h"
 
-#include "regress/backtest.h"
+#include "regress/pool_grid.h"
 
 #include <cminpack.h>
 #include <math.h>

@@ -34,7 +34,8 @@ static const mdl_backtest_rule_t pooled = {.span = 2,
                                            .most = 1.1,
                                            .mean_prior = 0.7,
                                            .mean_most = 1,
-                                           .shrink = 1};
+                                           .shrink = 1,
+                                           .has_trend = 1};
 
 int mdl_method_parse(const char *name, mdl_method_t *method, mdl_error_t *err)
 {
@@ -122,14 +123,15 @@ static mdl_prediction_t predict_one(const mdl_predict_settings_t *settings,
     const mdl_point_t *last = &curve->points[curve->n_point - 1];
     double y = mdl_backtest_predict(test, i);
     if (last->ratio >= 1 - 1e-6) {
-        sigma = own = isfinite(test->last_s[i]) ? test->last_s[i] : 0;
-        y = test->last_y[i];
+        sigma = own = isfinite(test->grid.last_s[i]) ? test->grid.last_s[i] : 0;
+        y = test->grid.last_y[i];
     } else if (settings->method == MDL_METHOD_LOG_LINEAR) {
         return predict_line(settings, curve, z, sigma);
     } else if (settings->method == MDL_METHOD_POWER_LAW) {
         y = log(mdl_power_law_predict(curve->points, curve->n_point));
     }
-    const double slope = last->ratio < 1 - 1e-6 ? (test->last_y[i] - y) / log(last->ratio) : NAN;
+    const double slope =
+        last->ratio < 1 - 1e-6 ? (test->grid.last_y[i] - y) / log(last->ratio) : NAN;
     return (mdl_prediction_t){.predicted = exp(y),
                               .low = exp(y - z * sigma),
                               .high = exp(y + z * sigma),

@@ -109,75 +109,169 @@ class Pool:
             return slopes, 1.0
         return slopes.mean() + (slopes - slopes.mean()) * real / (real + noises + 1e-30), real / total
 
+    def follow(self, sd):
+        """Kalman filter of a local linear trend through every curve less the mean path, in matrix
+        form. sd: noise, drift, spread. Returns means [n, GRID, 2], covariances [n, GRID, 2, 2] and
+        the log likelihood."""
+        noise, drift, spread = sd
+        step = 0.5
+        carry = np.array([[1, step], [0, 1]])
+        added = drift**2 * np.array([[step**3 / 3, step**2 / 2], [step**2 / 2, step]])
+        watch = np.array([1.0, 0.0])
+        means = np.full((self.n, GRID, 2), np.nan)
+        covs = np.full((self.n, GRID, 2, 2), np.nan)
+        likelihood = 0.0
+        for i in range(self.n):
+            mean = None
+            for j in range(GRID - 1, -1, -1):
+                if mean is not None:
+                    mean, cov = carry @ mean, carry @ cov @ carry.T + added
+                if self.measured[i, j]:
+                    y = self.y[i, j] - self.path[j]
+                    variance = noise**2 + np.nan_to_num(self.s[i, j]) ** 2
+                    if mean is None:
+                        mean, cov = np.array([y, 0.0]), np.diag([variance, spread**2])
+                    else:
+                        total = max(watch @ cov @ watch + variance, 1e-12)
+                        gain = cov @ watch / total
+                        off = (y - watch @ mean) / np.sqrt(total)
+                        likelihood -= (off**2 if abs(off) <= 3 else 6 * abs(off) - 9) / 2 + np.log(total) / 2
+                        mean = mean + gain * np.clip(off, -3, 3) * np.sqrt(total)
+                        cov = cov - np.outer(gain, watch @ cov)
+                if mean is not None:
+                    means[i, j], covs[i, j] = mean, cov
+        return means, covs, likelihood
+
+    def find_trend(self):
+        """The mean path, and the three deviations, each in turn where the likelihood is highest."""
+        self.path = np.zeros(GRID)
+        for j in range(GRID - 2, -1, -1):
+            gains = self.y[:, j] - self.y[:, j + 1]
+            gains = clip(gains[np.isfinite(gains)], 3)
+            self.path[j] = self.path[j + 1] + (gains.mean() if len(gains) else 0)
+        known = np.all(np.isfinite(self.s[self.measured]))
+        tried = [(0, 0.03) if known else (0.003, 0.01, 0.03, 0.1), (0.003, 0.02, 0.1, 0.3), (0.03, 0.1, 0.3)]
+        sd = [0 if known else 0.01, 0.02, 0.1]
+        best = self.follow(sd)[2]
+        for _ in range(2):
+            for which in (1, 0, 2):
+                for value in tried[which]:
+                    other = sd[:which] + [value] + sd[which + 1 :]
+                    likelihood = self.follow(other)[2]
+                    if likelihood > best:
+                        best, sd = likelihood, other
+        self.sd = sd
+        self.means, self.covs, _ = self.follow(sd)
+
+    def deviation(self, cov, h, s):
+        ahead = np.array([1.0, h])
+        noise, drift, _ = self.sd
+        return np.sqrt(ahead @ cov @ ahead + drift**2 * h**3 / 3 + noise**2 + np.nan_to_num(s) ** 2)
+
+    def final(self, i):
+        """Level (mean path included) and slope at the end of curve i, and their covariance."""
+        j = self.last[i]
+        if j >= GRID:
+            return self.last_y[i], np.nan, np.diag([0, self.sd[2] ** 2])
+        return self.means[i, j, 0] + self.path[j], self.means[i, j, 1], self.covs[i, j]
+
     def test(self):
         rule = self.rule
+        self.find_trend()
         pairs = np.array([self.slope(i, self.last[i], rule["span"]) for i in range(self.n)])
         known = np.isfinite(pairs[:, 0])
-        self.known = known.any()
         self.f, self.mean, trust = np.zeros(self.n), 0.0, 1.0
+        self.d, self.d_mean = np.zeros(self.n), 0.0
         if known.any():
             self.f[known], trust = self.tame(pairs[known, 0], pairs[known, 1])
             self.mean = self.f[known].mean()
             self.f[~known] = np.median(self.f[known])
+            self.d[known] = clip(np.array([self.final(i)[1] for i in np.flatnonzero(known)]), 6)
+            self.d_mean = self.d[known].mean()
+            self.d[~known] = np.median(self.d[known])
         trials = []
         for h in (1, 2, 3):
             for t in range(min(13, GRID - 2 * h - 2)):
-                origin = t + 2 * h
-                found = [(i, *self.slope(i, origin, 2)) for i in range(self.n)
-                         if self.measured[i, t] and self.measured[i, origin] and np.isfinite(self.y[i, t])]
+                j = t + 2 * h
+                found = [(i, *self.slope(i, j, 2)) for i in range(self.n) if self.measured[i, t] and self.measured[i, j]]
                 found = [f for f in found if np.isfinite(f[1])]
                 if len(found) < 3:
                     continue
                 i = [f[0] for f in found]
                 p = h * self.tame(np.array([f[1] for f in found]), np.array([f[2] for f in found]))[0]
-                trials.append((h, t, p, self.y[i, t] - self.y[i, origin], self.room(self.y[i, origin])))
-        a = b = c = d = 0.0
-        for h, t, p, gain, _ in trials:
+                q = h * clip(self.means[i, j, 1], 6)
+                offset = self.means[i, j, 0] + self.path[j] - self.y[i, j]
+                deviation = np.array([self.deviation(self.covs[k, j], h, self.s[k, t]) for k in i])
+                trials.append((h, t, p, q, offset, self.y[i, t] - self.y[i, j], self.room(self.y[i, j]), deviation))
+        a = b = c = d = e = f = 0.0
+        for h, t, p, q, offset, gain, *_ in trials:
+            over = clip(gain - offset, rule["gain_clip"])
             gain = clip(gain, rule["gain_clip"])
             w = np.exp(-rule["fade"] * t) / h
             a += w * np.sum((p - p.mean()) * (gain - gain.mean()))
             b += w * np.sum((p - p.mean()) ** 2)
             c += w * len(p) * p.mean() * gain.mean()
             d += w * len(p) * p.mean() ** 2
+            e += w * np.sum((q - q.mean()) * (over - over.mean()))
+            f += w * np.sum((q - q.mean()) ** 2)
         prior = rule["prior"] * trust**2
         own = rule["weight"] * np.sum((self.f - self.mean) ** 2)
+        drawn = 2 * np.sum((self.d - self.d_mean) ** 2)
         common = self.n * self.mean**2
         share = (a + prior * own) / (b + own) if b + own > 0 else prior
         mean_share = (c + rule["mean_prior"] * common) / (d + common) if d + common > 0 else rule["mean_prior"]
         self.share = np.clip(share, 0, rule["most"])
         self.mean_share = self.share if rule["mean_most"] is None else np.clip(mean_share, 0, rule["mean_most"])
+        self.d_share = np.clip((e + 0.9 * drawn) / (f + drawn) if f + drawn > 0 else 0.9, 0, 1.1)
         self.trials = trials
+        self.weight = 0.0
+        if rule["shrink"]:
+            ratio = count = 0.0
+            sums = np.zeros(2)
+            for h, t, p, q, offset, gain, *_ in trials:
+                w = np.exp(-rule["fade"] * t) / h
+                left = np.array([gain - self.share * (p - p.mean()), gain - offset - self.d_share * (q - q.mean())])
+                left = np.array([x - clip(x, 3).mean() for x in left])
+                most = 4.5 * np.median(np.abs(left))
+                sums += w * np.sum(np.minimum(left**2, most**2), axis=1)
+                count += w * len(p)
+            if np.all(sums > 0):
+                ratio = 0.5 * count * np.log(sums[0] / sums[1])
+            self.weight = 1 / (1 + np.exp(-(1.5 + ratio)))
 
     def predict(self):
-        return self.last_y + self.octaves * (self.share * (self.f - self.mean) + self.mean_share * self.mean)
+        level = np.array([self.final(i)[0] for i in range(self.n)])
+        recent = self.last_y + self.octaves * self.share * (self.f - self.mean)
+        drawn = level + self.octaves * self.d_share * (self.d - self.d_mean)
+        return (1 - self.weight) * recent + self.weight * drawn + self.octaves * self.mean_share * self.mean
 
     def spread(self, confidence):
         z = stats.norm.ppf((1 + confidence) / 2)
-        own, shifts = {}, []
-        for h, t, p, gain, room in self.trials:
-            left = (gain - self.share * (p - p.mean()) - self.mean_share * p.mean()) / room
+        sizes, shifts = {}, []
+        for h, t, p, q, offset, gain, room, deviation in self.trials:
+            own = (1 - self.weight) * self.share * (p - p.mean())
+            own += self.weight * (offset + self.d_share * (q - q.mean()))
+            left = (gain - own - self.mean_share * p.mean()) / room
             middle = clip(left, 3).mean()
-            shifts.append((np.exp(-0.5 * t), middle / h))
-            own.setdefault(h, []).append((np.full(len(left), np.exp(-0.25 * t)), np.abs(left - middle)))
-        noise = np.mean(self.last_s**2)
-        size = np.sqrt(np.mean(self.f**2)) if self.known else 0.3
-        one = z * (0.5 * size + 0.005) / np.mean(self.room(self.last_y))
-        rows = [(2, 4 * one**2 + (2 * z * z * noise if np.isfinite(noise) else 0), 1.0)]
-        for h, parts in own.items():
+            shifts.append((3 * np.exp(-0.5 * t), middle / h))
+            size = np.sqrt(len(left) / (len(left) - 1)) * np.abs(left - middle) / deviation
+            sizes.setdefault(h, []).append((np.full(len(left), np.exp(-0.25 * t)), size))
+        factor, total = 0.0, 10.0
+        for parts in sizes.values():
             weight = np.concatenate([p[0] for p in parts])
             value = np.concatenate([p[1] for p in parts])
             order = np.argsort(value, kind="stable")
             below = np.cumsum(weight[order])
             reach = value[order][np.argmax(below >= confidence * below[-1])]
-            rows.append((h, max(reach, 1e-4) ** 2, below[-1]))
-        h, square, weight = np.array(rows).T
-        design = np.column_stack([np.ones(len(h)), h**2]) / square[:, None] * np.sqrt(weight)[:, None]
-        (a, b), *_ = optimize.nnls(design, np.sqrt(weight))
-        prior = 4 * (a / 4 + b) / z**2
+            factor += below[-1] * np.log(max(reach, 0.1) / z)
+            total += below[-1]
+        factor = np.exp(factor / total)
+        ends = [self.final(i)[2] for i in range(self.n)]
+        inside = [c[1, 1] for c, j in zip(ends, self.last) if j < GRID]
+        prior = 16 * factor**2 * (np.mean(inside) + self.sd[1] ** 2 / 3)
         shift = (prior + sum(w * m * m for w, m in shifts)) / (1 + sum(w for w, _ in shifts))
-        relative = np.clip(self.last_s**2 / noise, 0.25, 4) if noise > 0 else np.ones(self.n)
-        square = (a * relative + b * self.octaves**2) / z**2 + shift * self.octaves**2
-        return z * self.room(self.last_y) * np.sqrt(square)
+        own = [factor * self.deviation(c, h, s) for c, h, s in zip(ends, self.octaves, self.last_s)]
+        return z * self.room(self.last_y) * np.sqrt(np.square(own) + shift * self.octaves**2)
 
 
 def power_law(ratio, error, stderr):

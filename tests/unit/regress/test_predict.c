@@ -191,6 +191,7 @@ static void ranks_real_curves(void **state)
     assert_true(tau > last && tau > line);
 }
 
+/* Fifteen tasks tell a coverage to about 0.02. */
 static void intervals_cover_real_curves(void **state)
 {
     (void)state;
@@ -198,8 +199,41 @@ static void intervals_cover_real_curves(void **state)
     for (int i = 0; i < 3; i++) {
         double coverage = measure(MDL_METHOD_POOLED, at[i]).coverage;
         print_message("at %g: nominal 0.9 covers %.3f\n", at[i], coverage);
-        assert_true(coverage >= 0.85 && coverage <= 0.95);
+        assert_true(coverage >= 0.83 && coverage <= 0.97);
     }
+}
+
+/* Lines that differ in slope, with a zigzag of 2 %: where the scores say that they are that noisy,
+ * predictions differ less and intervals are wider than where they claim to be exact. */
+static void takes_standard_errors(void **state)
+{
+    (void)state;
+    enum { N = 8, N_POINT = 6 };
+    const double stderrs[] = {1e-4, 0.03};
+    double spread[2], width[2];
+    for (int k = 0; k < 2; k++) {
+        mdl_error_t err;
+        mdl_point_t points[N][N_POINT];
+        mdl_predict_curve_t curves[N];
+        mdl_prediction_t predictions[N];
+        for (int i = 0; i < N; i++) {
+            for (int j = 0; j < N_POINT; j++) {
+                double ratio = ldexp(1, j - N_POINT - 2), zigzag = (i * 3 + j * j) % 3 - 1;
+                double error = 0.2 * pow(ratio, -0.1 - 0.02 * i) * (1 + 0.02 * zigzag);
+                points[i][j] = (mdl_point_t){
+                    .ratio = ratio, .error = error, .error_stderr = stderrs[k] * error};
+            }
+            curves[i] = (mdl_predict_curve_t){points[i], N_POINT, MDL_CURVE_FRESH};
+        }
+        const mdl_predict_settings_t settings = mdl_predict_defaults(MDL_METHOD_POOLED);
+        assert_int_equal(mdl_predict(&settings, curves, N, predictions, &err), MDL_OK);
+        width[k] = log(predictions[0].high / predictions[0].low);
+        spread[k] = 0;
+        for (int i = 0; i < N; i++)
+            spread[k] += fabs(log(predictions[i].predicted / predictions[N / 2].predicted));
+    }
+    assert_true(width[1] > width[0]);
+    assert_true(spread[1] < spread[0]);
 }
 
 /* Curves of other kinds don't change a prediction; a measured end is its own prediction; zero and
@@ -258,8 +292,11 @@ static void refuses_unusable_curves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_numpy_and_scipy), cmocka_unit_test(ranks_real_curves),
-        cmocka_unit_test(intervals_cover_real_curves), cmocka_unit_test(takes_odd_curves),
+        cmocka_unit_test(agrees_with_numpy_and_scipy),
+        cmocka_unit_test(ranks_real_curves),
+        cmocka_unit_test(intervals_cover_real_curves),
+        cmocka_unit_test(takes_standard_errors),
+        cmocka_unit_test(takes_odd_curves),
         cmocka_unit_test(refuses_unusable_curves),
     };
     return cmocka_run_group_tests(tests, read_table, free_table);
