@@ -72,7 +72,7 @@ expect 64 'give neither files nor labels' score --study x.yaml --labels made/lab
 # A study: encoders by image, a pair by evaluation sample.
 zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo
 mkdir study
-sed "s|zoo/|$zoo/|" "$MORDAL_SOURCE_DIR/docs/quickstart/STUDY.yaml" > study/STUDY.yaml
+sed "s|zoo/|$zoo/|g" "$MORDAL_SOURCE_DIR/docs/quickstart/STUDY.yaml" > study/STUDY.yaml
 mordal-archive import --study study/STUDY.yaml 2> log.txt
 awk -F, '$7 == "eval" { print $2 "#0" }' "$zoo/vision/images.csv" > eval.txt
 /usr/bin/python3 - "$zoo" << 'END'
