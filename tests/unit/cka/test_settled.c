@@ -191,9 +191,44 @@ static void orders_are_permutations_of_their_seed(void **state)
     assert_true(n_same < 10);
 }
 
+/* Two models alike and a third that is undefined: open until all rows are read, then the two decide
+ * as if they were alone, under their own numbers. */
+static void an_undefined_model_waits_for_the_last_row(void **state)
+{
+    (void)state;
+    enum { N_UNIT = 20 };
+    double hsic[6] = {0}, unit[N_UNIT * 6] = {0}, alone_hsic[3] = {0}, alone[N_UNIT * 3];
+    uint8_t status[3] = {MDL_SIMILARITY_CONSTANT, 0, 0};
+    const mdl_settled_cut_t cut = {.linkage = MDL_LINKAGE_AVERAGE, .threshold = 0.5};
+    mdl_settled_t settled, expected;
+    mdl_error_t err;
+    for (int k = 0; k < N_UNIT; k++) {
+        double own = 1 + 0.1 * (k % 3), values[3] = {own, 0.8 + 0.05 * (k % 5), 1};
+        memcpy(alone + 3 * k, values, sizeof values);
+        unit[6 * k + 2] = values[0];
+        unit[6 * k + 4] = values[1];
+        unit[6 * k + 5] = values[2];
+        for (int p = 0; p < 6; p++)
+            hsic[p] += unit[6 * k + p];
+        for (int p = 0; p < 3; p++)
+            alone_hsic[p] += values[p];
+    }
+    mdl_cka_sums_t sums = {.hsic = hsic, .unit = unit, .n_unit = N_UNIT, .status = status};
+    assert_int_equal(mdl_stopping_test(&sums, 3, &cut, 0, &settled, &err), MDL_OK);
+    assert_true(settled.doubt == 1 && settled.first == -1);
+    assert_int_equal(mdl_stopping_test(&sums, 3, &cut, 1, &settled, &err), MDL_OK);
+    assert_int_equal(mdl_settled_test(alone_hsic, alone, N_UNIT, 2, &cut, &expected, &err), MDL_OK);
+    assert_true(settled.doubt == expected.doubt && settled.margin == expected.margin);
+    assert_int_equal(settled.first + settled.second, 3);
+    status[1] = status[2] = MDL_SIMILARITY_ZERO;
+    assert_int_equal(mdl_stopping_test(&sums, 3, &cut, 1, &settled, &err), MDL_OK);
+    assert_true(settled.doubt == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_undefined_model_waits_for_the_last_row),
         cmocka_unit_test(doubts_are_those_of_scipy),
         cmocka_unit_test(tails_are_those_of_students_t),
         cmocka_unit_test(hopeless_sums_are_in_doubt),
