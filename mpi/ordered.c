@@ -22,6 +22,12 @@ static int64_t items_of_round(const mdl_ordered_t *work, int n_rank)
     return n > 0 ? n : 1;
 }
 
+int64_t mdl_ordered_step(const mdl_ordered_t *work, int n_rank)
+{
+    int64_t n = items_of_round(work, n_rank);
+    return n < n_rank ? n : n_rank;
+}
+
 static int compute_round(const mdl_ordered_t *work, int rank, int n_rank, int64_t first, int64_t n,
                          double *values, mdl_progress_t *progress, mdl_error_t *err)
 {

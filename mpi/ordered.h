@@ -19,6 +19,9 @@ typedef struct {
     void *data;
 } mdl_ordered_t;
 
+/* Rank r of n_rank computes the items r, r + step and so on; ranks from step on compute none. */
+int64_t mdl_ordered_step(const mdl_ordered_t *work, int n_rank);
+
 /* Computes every item on one of the ranks and folds all of them on all ranks. Collective over comm.
  * Returns what compute returned on the lowest rank that failed, MDL_E_AGAIN when a stop is wanted,
  * MDL_E_MEMORY. */

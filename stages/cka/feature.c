@@ -1,4 +1,5 @@
 #include "cka/full_device.h"
+#include "cka/reader.h"
 #include "cka/row_sample.h"
 #include "mpi/agree.h"
 #include "mpi/ordered.h"
@@ -24,7 +25,10 @@ typedef struct {
     mdl_full_device_t device; /* that computes the blocks where the settings name one */
     item_t *items;
     int64_t n_item;
-    void *x, *y;              /* [tile, max n_feat] */
+    mdl_reader_t *reader;
+    int64_t next, step;       /* item that is read next, and from one to the next of this rank */
+    int64_t next_tile;        /* and there the block of rows */
+    int next_side;            /* of model a or b */
     void *block;              /* [strip, max n_feat] */
     double *sum;              /* the same */
     double *norm_x, *norm_y;  /* [tile] */
@@ -105,6 +109,51 @@ static int compute_on_device(void *data, int64_t number, double *values, mdl_err
     return mdl_full_device_covariance(&work->device, &block, values, err);
 }
 
+/* Of every item, block by block, the rows of model a and then, if it is another, of b. */
+static mdl_read_t next_read(void *data, int64_t request)
+{
+    work_t *work = data;
+    (void)request; /* one after the other */
+    const item_t *item = &work->items[work->next];
+    int64_t tile = work->next_tile;
+    mdl_read_t read = {.model = work->next_side == 0 ? item->a : item->b,
+                       .first = tile * work->means.tile,
+                       .n_row = mdl_means_rows(&work->means, tile)};
+    work->next_side = work->next_side == 0 && item->a != item->b;
+    work->next_tile += work->next_side == 0;
+    if (work->next_tile == work->means.n_tile) {
+        work->next_tile = 0;
+        work->next += work->step;
+    }
+    return read;
+}
+
+static int start_reading(work_t *work, const mdl_ordered_t *run, int rank, int n_rank,
+                         mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = work->task;
+    int64_t n_request = 0;
+    work->step = mdl_ordered_step(run, n_rank);
+    work->next = rank;
+    for (int64_t k = rank < work->step ? rank : work->n_item; k < work->n_item; k += work->step)
+        n_request += work->means.n_tile * (work->items[k].a == work->items[k].b ? 1 : 2);
+    return mdl_reader_start(&work->reader, task->models, task->real->encoding, n_request,
+                            work->means.tile * mdl_cka_max_feat(task), 2, next_read, work, err);
+}
+
+/* *x: the next block of rows that is read, which is block number tile of a model, centred. */
+static int rows_of_block(work_t *work, int model, int side, int64_t tile, void **x,
+                         mdl_error_t *err)
+{
+    int64_t n_row = mdl_means_rows(&work->means, tile);
+    int rc = mdl_reader_next(work->reader, x, err);
+    if (rc != MDL_OK)
+        return rc;
+    mdl_means_centre(&work->means, model, n_row, *x);
+    mdl_row_sample_take(&work->sample, model, side, tile * work->means.tile, n_row, *x);
+    return MDL_OK;
+}
+
 static int compute_on_cpu(void *data, int64_t number, double *values, mdl_error_t *err)
 {
     work_t *work = data;
@@ -116,25 +165,27 @@ static int compute_on_cpu(void *data, int64_t number, double *values, mdl_error_
         work->sum[k] = 0;
     for (int64_t t = 0; t < work->means.n_tile; t++) {
         int64_t n_row = mdl_means_rows(&work->means, t);
-        void *y = item->a == item->b ? work->x : work->y;
-        int rc = mdl_means_read(&work->means, item->a, t, work->x, err);
+        void *x, *y;
+        int rc = rows_of_block(work, item->a, 0, t, &x, err);
+        y = x;
         if (rc == MDL_OK && item->a != item->b)
-            rc = mdl_means_read(&work->means, item->b, t, y, err);
+            rc = rows_of_block(work, item->b, 1, t, &y, err);
         if (rc != MDL_OK)
             return rc;
-        const char *strip = (char *)work->x + (size_t)item->first * task->real->size;
+        const char *strip = (char *)x + (size_t)item->first * task->real->size;
         task->real->covariance(strip, item->n_col, d_a, y, d_y, d_b, n_row, t % N_FLOAT != 0,
                                work->block);
         if (t % N_FLOAT == N_FLOAT - 1 || t == work->means.n_tile - 1)
             task->real->accumulate(work->sum, work->block, n_value);
         if (item->first == 0)
-            add_norms(work, item, n_row, work->x, y, values);
+            add_norms(work, item, n_row, x, y, values);
     }
     values[0] = squares_of(work, item);
     mdl_covariance_t block = {item->a, item->b, item->first, item->n_col, d_y};
     task->real->round(work->sum, work->block, n_value);
-    return mdl_row_sample_sums(&work->sample, &block, work->block, values + N_VALUE,
-                               values + N_VALUE + work->sample.n, err);
+    mdl_row_sample_sums(&work->sample, &block, work->block, values + N_VALUE,
+                        values + N_VALUE + work->sample.n);
+    return MDL_OK;
 }
 
 static void fold_item(void *data, int64_t number, const double *values)
@@ -157,8 +208,6 @@ static int allocate_on_cpu(work_t *work, mdl_error_t *err)
     size_t size = task->real->size, tile = (size_t)work->means.tile;
     size_t feat = (size_t)mdl_cka_max_feat(task), strip = feat < MAX_STRIP ? feat : MAX_STRIP;
     int rc;
-    MDL_TRY(mdl_alloc_aligned(&work->x, tile * feat, size, "a block of rows", err));
-    MDL_TRY(mdl_alloc_aligned(&work->y, tile * feat, size, "a block of rows", err));
     MDL_TRY(mdl_alloc(&work->block, strip * feat, size, "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->sum, strip * feat, sizeof(double), "a block of covariances", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
@@ -190,10 +239,9 @@ done:
 static void release(work_t *work)
 {
     mdl_full_device_close(&work->device);
+    mdl_reader_stop(work->reader);
     mdl_means_free(&work->means);
     free(work->items);
-    free(work->x);
-    free(work->y);
     free(work->block);
     free(work->sum);
     free(work->norm_x);
@@ -209,7 +257,7 @@ static void release(work_t *work)
 int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
 {
     work_t work = {.task = task};
-    int rc;
+    int rc, rank, n_rank;
     MDL_TRY(mdl_means_find(comm, &work.means, task, err));
     MDL_TRY(mdl_agree(comm, allocate(&work, err), err));
     mdl_ordered_t ordered = {.n_item = work.n_item,
@@ -219,6 +267,11 @@ int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
                                  task->settings->device == 0 ? compute_on_cpu : compute_on_device,
                              .fold = fold_item,
                              .data = &work};
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &n_rank);
+    if (task->settings->device == 0)
+        rc = start_reading(&work, &ordered, rank, n_rank, err);
+    MDL_TRY(mdl_agree(comm, rc, err));
     MDL_TRY(mdl_ordered_run(comm, &ordered, err));
     task->sums->bytes_sent += ordered.n_item * ordered.n_value * 8;
     for (int64_t pair = 0; task->settings->estimator == MDL_CKA_UNBIASED && pair < task->n_pair;

@@ -1,63 +1,27 @@
 #include "cka/full_device.h"
 #include "cka/row_units.h"
+#include "cka/tile_rows.h"
 #include "mpi/agree.h"
 #include "mpi/chunks.h"
 #include "mpi/ordered.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 typedef struct {
     mdl_cka_task_t *task;
     mdl_means_t means;
-    mdl_full_device_t device;  /* that computes the tiles where the settings name one; then: */
-    const double *lines;       /* [n_model, 2, tile] of the last tile, as it gives them */
-    int64_t step;              /* from an item to the next of this rank */
-    int64_t n_slot;            /* row blocks of all models that stay in memory */
-    char *held;                /* [n_slot, n_feat_all, padded tile] */
-    int64_t *held_tile;        /* [n_slot, n_model] block that is there, -1 for none */
-    void *x;                   /* [tile, max n_feat] a block as it is read */
-    void *packed_x, *packed_y; /* [padded tile, max n_feat] of blocks that don't stay */
-    void *gram;                /* [n_model, stride] tiles of the kernel matrices */
-    int64_t stride;            /* padded tile, squared */
-    double *norm_x, *norm_y;   /* [tile] */
-    double *diagonal;          /* [n_model, tile] of a tile on the diagonal */
-    double *product, *trace;   /* RBF: [n_pair], [n_model] */
-    double *row_sum;           /* RBF: [n_model, n_sample] of the kernel matrices */
-    mdl_row_units_t units;     /* linear: what the standard error comes from */
+    mdl_full_device_t device; /* that computes the tiles where the settings name one; then: */
+    const double *lines;      /* [n_model, 2, tile] of the last tile, as it gives them */
+    int64_t step;             /* from an item to the next of this rank */
+    mdl_tile_rows_t rows;
+    void *gram;              /* [n_model, stride] tiles of the kernel matrices */
+    int64_t stride;          /* padded tile, squared */
+    double *norm_x, *norm_y; /* [tile] */
+    double *diagonal;        /* [n_model, tile] of a tile on the diagonal */
+    double *product, *trace; /* RBF: [n_pair], [n_model] */
+    double *row_sum;         /* RBF: [n_model, n_sample] of the kernel matrices */
+    mdl_row_units_t units;   /* linear: what the standard error comes from */
 } work_t;
-
-/* Tile number item of the lower triangle of tiles. */
-static void tile_of_item(int64_t item, int64_t *i, int64_t *j)
-{
-    *i = (int64_t)((sqrt(8.0 * (double)item + 1) - 1) / 2);
-    while (*i * (*i + 1) / 2 > item)
-        --*i;
-    while ((*i + 1) * (*i + 2) / 2 <= item)
-        ++*i;
-    *j = item - *i * (*i + 1) / 2;
-}
-
-/* *packed: the rows of a block; with room for all blocks every one stays, else the last one that
- * was asked for with stay. */
-static int rows_of_tile(work_t *work, int model, int64_t tile, int stay, void *buffer,
-                        void **packed, mdl_error_t *err)
-{
-    const mdl_means_t *means = &work->means;
-    int all = work->n_slot >= means->n_tile;
-    *packed = buffer;
-    if (work->n_slot == 0 || !(all || stay))
-        return mdl_means_pack(means, model, tile, work->x, buffer, err);
-    int64_t slot = all ? tile : 0;
-    int64_t *there = &work->held_tile[slot * work->task->n_model + model];
-    *packed = work->held + (size_t)(mdl_real_padded(means->tile) *
-                                    (slot * means->n_feat_all + means->offset[model])) *
-                               work->task->real->size;
-    if (*there == tile)
-        return MDL_OK;
-    *there = tile;
-    return mdl_means_pack(means, model, tile, work->x, *packed, err);
-}
 
 /* The model's tile of the kernel matrix; of a tile on the diagonal its lower triangle, and the
  * diagonal itself only for the biased estimator. */
@@ -70,10 +34,10 @@ static int kernel_of_tile(work_t *work, int model, int64_t tile_i, int64_t tile_
     char *gram = (char *)work->gram + (size_t)(model * work->stride) * real->size;
     double *norm_y = tile_i == tile_j ? work->norm_x : work->norm_y;
     void *x, *y;
-    int rc = rows_of_tile(work, model, tile_i, 1, work->packed_x, &x, err);
+    int rc = mdl_tile_rows_get(&work->rows, model, tile_i, 0, &x, err);
     y = x;
     if (rc == MDL_OK && tile_i != tile_j)
-        rc = rows_of_tile(work, model, tile_j, 0, work->packed_y, &y, err);
+        rc = mdl_tile_rows_get(&work->rows, model, tile_j, 1, &y, err);
     if (rc != MDL_OK)
         return rc;
     real->gram(x, n_i, y, n_j, n_feat, gram);
@@ -121,8 +85,8 @@ static int products_on_cpu(work_t *work, int64_t tile_i, int64_t tile_j, double 
 static int multiply_tile(work_t *work, int64_t item, double *values, mdl_error_t *err)
 {
     int64_t tile_i, tile_j, next_i, next_j;
-    tile_of_item(item, &tile_i, &tile_j);
-    tile_of_item(item + work->step, &next_i, &next_j);
+    mdl_tile_of_item(item, &tile_i, &tile_j);
+    mdl_tile_of_item(item + work->step, &next_i, &next_j);
     int rc = work->device.gram == NULL
                  ? products_on_cpu(work, tile_i, tile_j, values, err)
                  : mdl_full_device_products(&work->device, tile_i, tile_j, next_i, next_j, values,
@@ -164,7 +128,7 @@ static int compute_linear(void *data, int64_t item, double *values, mdl_error_t 
     mdl_cka_task_t *task = work->task;
     double *square = values + task->n_pair, *trace = square + task->n_pair;
     int64_t tile_i, tile_j;
-    tile_of_item(item, &tile_i, &tile_j);
+    mdl_tile_of_item(item, &tile_i, &tile_j);
     int rc = multiply_tile(work, item, values, err);
     if (rc != MDL_OK || tile_i != tile_j)
         return rc;
@@ -184,7 +148,7 @@ static int compute_linear(void *data, int64_t item, double *values, mdl_error_t 
             values[pair] -= square[pair];
     if (work->units.n_unit > 0)
         mdl_row_units_add_own(&work->units, tile_i * work->means.tile,
-                              mdl_means_rows(&work->means, tile_i), work->diagonal,
+                              mdl_means_rows(&work->means, tile_i), diagonal_of(work, 0),
                               values + n_value_of_tile(task));
     return MDL_OK;
 }
@@ -194,7 +158,7 @@ static double cost_of_tile(const void *data, int64_t item)
 {
     const work_t *work = data;
     int64_t tile_i, tile_j;
-    tile_of_item(item, &tile_i, &tile_j);
+    mdl_tile_of_item(item, &tile_i, &tile_j);
     return (double)mdl_means_rows(&work->means, tile_i) *
            (double)mdl_means_rows(&work->means, tile_j) / (tile_i == tile_j ? 2 : 1);
 }
@@ -206,7 +170,7 @@ static int compute_rbf(void *data, int64_t item, double *values, mdl_error_t *er
     work_t *work = data;
     mdl_cka_task_t *task = work->task;
     int64_t tile_i, tile_j;
-    tile_of_item(item, &tile_i, &tile_j);
+    mdl_tile_of_item(item, &tile_i, &tile_j);
     int rc = multiply_tile(work, item, values, err);
     for (int a = 0; rc == MDL_OK && a < task->n_model; a++)
         add_line_sums(work, a, mdl_means_rows(&work->means, tile_i),
@@ -220,7 +184,7 @@ static void fold_rbf(void *data, int64_t item, const double *values)
     work_t *work = data;
     const mdl_cka_task_t *task = work->task;
     int64_t tile_i, tile_j, tile = work->means.tile;
-    tile_of_item(item, &tile_i, &tile_j);
+    mdl_tile_of_item(item, &tile_i, &tile_j);
     for (int64_t pair = 0; pair < task->n_pair; pair++)
         work->product[pair] += values[pair];
     for (int a = 0; a < task->n_model; a++) {
@@ -266,23 +230,10 @@ static int allocate_on_cpu(work_t *work, mdl_error_t *err)
     mdl_cka_task_t *task = work->task;
     mdl_means_t *means = &work->means;
     size_t size = task->real->size, tile = (size_t)means->tile, n_model = (size_t)task->n_model;
-    size_t padded = (size_t)mdl_real_padded(means->tile), feat = (size_t)mdl_cka_max_feat(task);
-    size_t held = padded * (size_t)means->n_feat_all;
+    size_t padded = (size_t)mdl_real_padded(means->tile);
     work->stride = (int64_t)(padded * padded);
-    work->n_slot = MDL_CKA_HELD_BYTES / (int64_t)(held * size);
-    if (work->n_slot > means->n_tile)
-        work->n_slot = means->n_tile;
-    else if (work->n_slot > 0 && work->n_slot < means->n_tile)
-        work->n_slot = 1;
-    size_t n_slot = (size_t)work->n_slot;
     int rc;
-    MDL_TRY(mdl_alloc_aligned(&work->held, n_slot * held, size, "rows that stay in memory", err));
-    MDL_TRY(mdl_alloc(&work->held_tile, n_slot * n_model, sizeof(int64_t), "numbers", err));
-    for (size_t k = 0; k < n_slot * n_model; k++)
-        work->held_tile[k] = -1;
-    MDL_TRY(mdl_alloc_aligned(&work->x, tile * feat, size, "a block of rows", err));
-    MDL_TRY(mdl_alloc_aligned(&work->packed_x, padded * feat, size, "packed rows", err));
-    MDL_TRY(mdl_alloc_aligned(&work->packed_y, padded * feat, size, "packed rows", err));
+    MDL_TRY(mdl_tile_rows_init(&work->rows, means, err));
     MDL_TRY(
         mdl_alloc_aligned(&work->gram, n_model * (size_t)work->stride, size, "Gram tiles", err));
     MDL_TRY(mdl_alloc(&work->norm_x, tile, sizeof(double), "squared lengths", err));
@@ -316,12 +267,8 @@ static void release(work_t *work)
 {
     mdl_full_device_close(&work->device);
     mdl_row_units_free(&work->units);
+    mdl_tile_rows_free(&work->rows);
     mdl_means_free(&work->means);
-    free(work->held);
-    free(work->held_tile);
-    free(work->x);
-    free(work->packed_x);
-    free(work->packed_y);
     free(work->gram);
     free(work->norm_x);
     free(work->norm_y);
@@ -331,6 +278,14 @@ static void release(work_t *work)
     free(work->row_sum);
 }
 
+static int begin_linear(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
+{
+    work_t *work = data;
+    if (work->device.gram != NULL)
+        return MDL_OK;
+    return mdl_tile_rows_start(&work->rows, first, first + n_own, 1, err);
+}
+
 static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *err)
 {
     const mdl_cka_task_t *task = work->task;
@@ -338,6 +293,7 @@ static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *
     mdl_chunks_t run = {.n_item = n_item,
                         .n_value = n_value_of_tile(task) + mdl_row_units_n_value(&work->units),
                         .what = "Gram tiles",
+                        .begin = begin_linear,
                         .compute = compute_linear,
                         .cost = cost_of_tile,
                         .data = work};
@@ -356,6 +312,30 @@ static int run_linear(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *
     return mdl_agree(comm, rc, err);
 }
 
+static int run_rbf(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *err)
+{
+    mdl_cka_task_t *task = work->task;
+    int rank, n_rank, rc = MDL_OK;
+    mdl_ordered_t run = {.n_item = n_item,
+                         .n_value = task->n_pair + 2 * task->n_model * work->means.tile,
+                         .what = "Gram tiles",
+                         .compute = compute_rbf,
+                         .fold = fold_rbf,
+                         .data = work};
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &n_rank);
+    work->step = mdl_ordered_step(&run, n_rank);
+    if (work->device.gram == NULL)
+        rc =
+            mdl_tile_rows_start(&work->rows, rank, rank < work->step ? n_item : 0, work->step, err);
+    MDL_TRY(mdl_agree(comm, rc, err));
+    MDL_TRY(mdl_ordered_run(comm, &run, err));
+    task->sums->bytes_sent += run.n_item * run.n_value * 8;
+    finish_rbf(work);
+done:
+    return rc;
+}
+
 int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
 {
     work_t work = {.task = task, .step = 1};
@@ -363,22 +343,8 @@ int mdl_cka_gram(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
     MDL_TRY(mdl_means_find(comm, &work.means, task, err));
     MDL_TRY(mdl_agree(comm, allocate(&work, err), err));
     int64_t n_item = work.means.n_tile * (work.means.n_tile + 1) / 2;
-    if (task->gamma == NULL) {
-        rc = run_linear(comm, &work, n_item, err);
-        goto done;
-    }
-    int n_rank;
-    MPI_Comm_size(comm, &n_rank);
-    work.step = n_rank;
-    mdl_ordered_t ordered = {.n_item = n_item,
-                             .n_value = task->n_pair + 2 * task->n_model * work.means.tile,
-                             .what = "Gram tiles",
-                             .compute = compute_rbf,
-                             .fold = fold_rbf,
-                             .data = &work};
-    MDL_TRY(mdl_ordered_run(comm, &ordered, err));
-    task->sums->bytes_sent += ordered.n_item * ordered.n_value * 8;
-    finish_rbf(&work);
+    rc = task->gamma == NULL ? run_linear(comm, &work, n_item, err)
+                             : run_rbf(comm, &work, n_item, err);
 done:
     release(&work);
     return rc;

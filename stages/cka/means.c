@@ -36,7 +36,7 @@ static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
     const mdl_cka_task_t *task = work->means->task;
     work->first = first;
     return mdl_reader_start(&work->reader, task->models, task->real->encoding,
-                            n_own * task->n_model, work->means->tile * mdl_cka_max_feat(task),
+                            n_own * task->n_model, work->means->tile * mdl_cka_max_feat(task), 1,
                             next_read, work, err);
 }
 
@@ -162,29 +162,11 @@ void mdl_means_centre(const mdl_means_t *means, int model, int64_t n_row, void *
                        ldexp(1, means->exponent[model]));
 }
 
-int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, mdl_error_t *err)
+void mdl_means_pack(const mdl_means_t *means, int model, int64_t n_row, const void *x, void *packed)
 {
     const mdl_cka_task_t *task = means->task;
-    const mdl_rows_t *rows = &task->models[model];
-    int64_t n_row = mdl_means_rows(means, tile);
-    int rc = rows->read(rows, tile * means->tile, n_row, task->real->encoding, x, err);
-    if (rc == MDL_OK)
-        mdl_means_centre(means, model, n_row, x);
-    return rc;
-}
-
-int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, void *packed,
-                   mdl_error_t *err)
-{
-    const mdl_cka_task_t *task = means->task;
-    const mdl_rows_t *rows = &task->models[model];
-    int64_t n_row = mdl_means_rows(means, tile);
-    int rc = rows->read(rows, tile * means->tile, n_row, task->real->encoding, x, err);
-    if (rc == MDL_OK)
-        task->real->pack(x, n_row, rows->n_feat, means->reference + means->offset[model],
-                         means->mean + means->offset[model], ldexp(1, means->exponent[model]),
-                         packed);
-    return rc;
+    task->real->pack(x, n_row, task->models[model].n_feat, means->reference + means->offset[model],
+                     means->mean + means->offset[model], ldexp(1, means->exponent[model]), packed);
 }
 
 /* The power of two that takes a model's scaling out of its kernel matrix. */

@@ -22,16 +22,12 @@ void mdl_means_free(mdl_means_t *means);
 /* Rows of block number tile. */
 int64_t mdl_means_rows(const mdl_means_t *means, int64_t tile);
 
-/* Reads a block of a model into x: [tile, n_feat], less its means and scaled by two to its
- * exponent. Not collective. */
-int mdl_means_read(const mdl_means_t *means, int model, int64_t tile, void *x, mdl_error_t *err);
-
 /* Rows of a model, x: [n_row, n_feat], become less its means and scaled. */
 void mdl_means_centre(const mdl_means_t *means, int model, int64_t n_row, void *x);
 
-/* A block as mdl_means_read, packed for real->gram; x is scratch. */
-int mdl_means_pack(const mdl_means_t *means, int model, int64_t tile, void *x, void *packed,
-                   mdl_error_t *err);
+/* The same into packed, for real->gram. */
+void mdl_means_pack(const mdl_means_t *means, int model, int64_t n_row, const void *x,
+                    void *packed);
 
 /* A sum of k_ij l_ij of models a and b as a part of their HSIC, in the models' own units as far as
  * double reaches. */

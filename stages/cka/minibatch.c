@@ -53,7 +53,7 @@ static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
         return MDL_OK;
     return mdl_reader_start(&work->reader, task->models, task->real->encoding,
                             n_own * work->n_reading, work->batch.max_row * mdl_cka_max_feat(task),
-                            next_read, work, err);
+                            1, next_read, work, err);
 }
 
 /* A model's centred Gram matrix of a batch, kept or new. */

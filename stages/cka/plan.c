@@ -2,6 +2,9 @@
 
 #include "cka/batch.h"
 #include "cka/estimate.h"
+#include "cka/reader.h"
+#include "cka/row_sample.h"
+#include "cka/row_units.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "mpi/chunks.h"
@@ -47,20 +50,27 @@ static double chunk_bytes(double n_item, double n_value)
     return 8 * n_value * (double)mdl_chunks_count((int64_t)n_item, (int64_t)n_value);
 }
 
+/* Memory for rows of all models' widest, n_row at a time, that are read ahead. */
+static double reader_bytes(const sizes_t *s, double n_row, int n_kept)
+{
+    mdl_encoding_t encoding = s->size == sizeof(float) ? MDL_FLOAT32 : MDL_FLOAT64;
+    return (double)mdl_reader_bytes(encoding, (int64_t)(n_row * s->max_feat), n_kept);
+}
+
 static mdl_cka_plan_t plan_minibatch(const sizes_t *s, const mdl_cka_settings_t *settings)
 {
     double batch = fmin((double)settings->batch, s->n);
     double n_batch = (double)mdl_cka_n_batch((int64_t)s->n, settings->batch);
     double chunks = chunk_bytes(n_batch, s->n_pair + 2 * s->n_model);
-    return (mdl_cka_plan_t){
-        .n_item = n_batch,
-        .item = "batches",
-        .bytes_read = s->n * s->row_bytes,
-        .flops = s->n * batch * (s->sum_feat + s->n_model * s->n_model / 2),
-        .memory_per_rank =
-            s->size * batch * (3 * s->max_feat + MDL_REAL_DEPTH + batch * (1 + s->n_model / 2)) +
-            2 * chunks + ID_BYTES * s->n,
-        .bytes_sent_per_rank = chunks};
+    return (mdl_cka_plan_t){.n_item = n_batch,
+                            .item = "batches",
+                            .bytes_read = s->n * s->row_bytes,
+                            .flops = s->n * batch * (s->sum_feat + s->n_model * s->n_model / 2),
+                            .memory_per_rank =
+                                reader_bytes(s, batch, 1) +
+                                s->size * batch * (MDL_REAL_DEPTH + batch * (1 + s->n_model / 2)) +
+                                2 * chunks + ID_BYTES * s->n,
+                            .bytes_sent_per_rank = chunks};
 }
 
 static double tile_of(const sizes_t *s)
@@ -68,38 +78,47 @@ static double tile_of(const sizes_t *s)
     return fmin((double)mdl_cka_tile((int)s->n_model, s->n * s->sum_feat * s->size), s->n);
 }
 
+/* Sums of a tile: of all pairs, and of the units of rows that the standard error comes from. */
+static double gram_values(const sizes_t *s)
+{
+    double n_row = (double)mdl_row_units_rows((int)s->n_model, (int64_t)s->n);
+    return (1 + ceil(s->n / n_row)) * (2 * s->n_pair + s->n_model);
+}
+
 static mdl_cka_plan_t plan_gram(const sizes_t *s)
 {
-    double tile = tile_of(s), n_tile = ceil(s->n / tile);
+    double tile = tile_of(s), n_tile = ceil(s->n / tile), n_item = n_tile * (n_tile + 1) / 2;
     double data = s->n * s->sum_feat * s->size, held = tile * s->sum_feat * s->size;
+    double sums = chunk_bytes(n_item, gram_values(s));
     int all = data <= (double)MDL_CKA_HELD_BYTES, some = held <= (double)MDL_CKA_HELD_BYTES;
     double n_read = all ? 2 : some ? 1.5 + n_tile / 2 : 1 + n_tile;
-    double n_item = n_tile * (n_tile + 1) / 2;
-    return (mdl_cka_plan_t){.n_item = n_item,
-                            .item = "Gram tiles",
-                            .bytes_read = s->n * s->row_bytes * n_read,
-                            .flops = s->n * s->n * (s->sum_feat + s->n_model * s->n_model / 2),
-                            .memory_per_rank =
-                                s->size * tile * (3 * s->max_feat + s->n_model * tile) +
-                                (all    ? data
-                                 : some ? held
-                                        : 0) +
-                                ID_BYTES * s->n,
-                            .bytes_sent_per_rank = chunk_bytes(n_item, 2 * s->n_pair + s->n_model) +
-                                                   chunk_bytes(n_tile, s->sum_feat + s->n_model)};
+    return (mdl_cka_plan_t){
+        .n_item = n_item,
+        .item = "Gram tiles",
+        .bytes_read = s->n * s->row_bytes * n_read,
+        .flops = s->n * s->n * (s->sum_feat + s->n_model * s->n_model / 2),
+        .memory_per_rank = reader_bytes(s, tile, 1) +
+                           s->size * tile * (2 * s->max_feat + s->n_model * tile) +
+                           (all    ? data
+                            : some ? held
+                                   : 0) +
+                           sums + ID_BYTES * s->n,
+        .bytes_sent_per_rank = sums + chunk_bytes(n_tile, s->sum_feat + s->n_model)};
 }
 
 static mdl_cka_plan_t plan_feature(const sizes_t *s)
 {
-    double tile = tile_of(s), n_tile = ceil(s->n / tile);
-    return (mdl_cka_plan_t){
-        .n_item = s->n_pair,
-        .item = "covariance blocks",
-        .bytes_read = s->n * s->row_bytes * (s->n_model + 1),
-        .flops = s->n * s->sum_feat * s->sum_feat,
-        .memory_per_rank = s->size * 2 * tile * s->max_feat +
-                           (8 + s->size) * fmin(s->max_feat, 2048) * s->max_feat + ID_BYTES * s->n,
-        .bytes_sent_per_rank = 8 * 3 * s->n_pair + chunk_bytes(n_tile, s->sum_feat + s->n_model)};
+    double tile = tile_of(s), n_tile = ceil(s->n / tile), strip = fmin(s->max_feat, 2048);
+    double sample = (double)mdl_row_sample_size((int)s->n_model, (int64_t)s->n);
+    return (mdl_cka_plan_t){.n_item = s->n_pair,
+                            .item = "covariance blocks",
+                            .bytes_read = s->n * s->row_bytes * (s->n_model + 1),
+                            .flops = (s->n + sample) * s->sum_feat * s->sum_feat,
+                            .memory_per_rank =
+                                reader_bytes(s, tile, 2) + (8 + s->size) * strip * s->max_feat +
+                                s->size * sample * (3 * s->max_feat + strip) + ID_BYTES * s->n,
+                            .bytes_sent_per_rank = 8 * (3 + 2 * sample) * s->n_pair +
+                                                   chunk_bytes(n_tile, s->sum_feat + s->n_model)};
 }
 
 mdl_cka_plan_t mdl_cka_plan(mdl_plan_route_t route, const mdl_cka_settings_t *settings,

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks in memory, and bytes that more than the fewest may take together. */
-enum { FEWEST = 3, MOST = 16, BLOCKS_BYTES = 4 << 20, PAGE = 4096 };
+/* Blocks beyond those that are kept, blocks at most, bytes that more than needed may take. */
+enum { AHEAD = 2, MOST = 16, BLOCKS_BYTES = 4 << 20, PAGE = 4096 };
 
 struct mdl_reader {
     const mdl_rows_t *models;
     mdl_encoding_t encoding;
     int64_t n_request;
+    int n_kept;
     mdl_read_t (*ask)(void *data, int64_t request);
     void *data;
     char *blocks; /* [n_block, stride] */
@@ -24,12 +25,12 @@ struct mdl_reader {
     mdl_error_t err;
 };
 
-static void size_reader(mdl_encoding_t encoding, int64_t max_values, int64_t *n_block,
+static void size_reader(mdl_encoding_t encoding, int64_t max_values, int n_kept, int64_t *n_block,
                         size_t *stride)
 {
     *stride = ((size_t)max_values * mdl_encoding_size(encoding) + PAGE - 1) / PAGE * PAGE;
     *n_block = (int64_t)(BLOCKS_BYTES / (*stride + 1));
-    *n_block = *n_block < FEWEST ? FEWEST : *n_block > MOST ? MOST : *n_block;
+    *n_block = *n_block < AHEAD + n_kept ? AHEAD + n_kept : *n_block > MOST ? MOST : *n_block;
 }
 
 static char *block_of(const mdl_reader_t *reader, int64_t request)
@@ -41,8 +42,8 @@ static char *block_of(const mdl_reader_t *reader, int64_t request)
 static int wait_for_block(mdl_reader_t *reader, int64_t request)
 {
     pthread_mutex_lock(&reader->lock);
-    /* The block that the caller holds now is of request n_taken - 1. */
-    while (!reader->ending && request - (reader->n_taken - 1) >= reader->n_block)
+    /* The blocks that the caller has now are of requests up to n_taken - 1. */
+    while (!reader->ending && request - (reader->n_taken - reader->n_kept) >= reader->n_block)
         pthread_cond_wait(&reader->changed, &reader->lock);
     int go_on = !reader->ending;
     pthread_mutex_unlock(&reader->lock);
@@ -70,25 +71,29 @@ static void *read_ahead(void *argument)
     return NULL;
 }
 
-size_t mdl_reader_bytes(mdl_encoding_t encoding, int64_t max_values)
+size_t mdl_reader_bytes(mdl_encoding_t encoding, int64_t max_values, int n_kept)
 {
     int64_t n_block;
     size_t stride;
-    size_reader(encoding, max_values, &n_block, &stride);
+    size_reader(encoding, max_values, n_kept, &n_block, &stride);
     return (size_t)n_block * stride;
 }
 
 int mdl_reader_start(mdl_reader_t **reader, const mdl_rows_t *models, mdl_encoding_t encoding,
-                     int64_t n_request, int64_t max_values,
+                     int64_t n_request, int64_t max_values, int n_kept,
                      mdl_read_t (*ask)(void *data, int64_t request), void *data, mdl_error_t *err)
 {
     mdl_reader_t *made = NULL;
     int rc;
     *reader = NULL;
     MDL_TRY(mdl_alloc(&made, 1, sizeof *made, "a reader", err));
-    *made = (mdl_reader_t){
-        .models = models, .encoding = encoding, .n_request = n_request, .ask = ask, .data = data};
-    size_reader(encoding, max_values, &made->n_block, &made->stride);
+    *made = (mdl_reader_t){.models = models,
+                           .encoding = encoding,
+                           .n_request = n_request,
+                           .n_kept = n_kept,
+                           .ask = ask,
+                           .data = data};
+    size_reader(encoding, max_values, n_kept, &made->n_block, &made->stride);
     MDL_TRY(mdl_alloc_aligned(&made->blocks, (size_t)made->n_block, made->stride,
                               "rows that are read ahead", err));
     pthread_mutex_init(&made->lock, NULL);

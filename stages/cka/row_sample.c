@@ -42,20 +42,17 @@ void mdl_row_sample_free(mdl_row_sample_t *sample)
     *sample = (mdl_row_sample_t){0};
 }
 
-static int read_sample(const mdl_row_sample_t *sample, int model, void *x, mdl_error_t *err)
+void mdl_row_sample_take(mdl_row_sample_t *sample, int model, int side, int64_t first,
+                         int64_t n_row, const void *x)
 {
-    const mdl_means_t *means = sample->means;
-    const mdl_cka_task_t *task = means->task;
-    const mdl_rows_t *rows = &task->models[model];
-    size_t n_byte = (size_t)rows->n_feat * task->real->size;
+    const mdl_cka_task_t *task = sample->means->task;
+    size_t n_byte = (size_t)task->models[model].n_feat * task->real->size;
+    char *into = side == 0 ? sample->x : sample->y;
     for (int64_t s = 0; s < sample->n; s++) {
-        int rc = rows->read(rows, s * task->n_sample / sample->n, 1, task->real->encoding,
-                            (char *)x + (size_t)s * n_byte, err);
-        if (rc != MDL_OK)
-            return rc;
+        int64_t row = s * task->n_sample / sample->n - first;
+        if (row >= 0 && row < n_row)
+            memcpy(into + (size_t)s * n_byte, (const char *)x + (size_t)row * n_byte, n_byte);
     }
-    mdl_means_centre(means, model, sample->n, x);
-    return MDL_OK;
 }
 
 static double dot(const mdl_real_t *real, const void *x, const void *y, int64_t n)
@@ -71,8 +68,8 @@ static const void *at(const mdl_real_t *real, const void *values, int64_t index)
     return (const char *)values + (size_t)index * real->size;
 }
 
-int mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block, const void *c,
-                        double *sums, double *own, mdl_error_t *err)
+void mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block, const void *c,
+                         double *sums, double *own)
 {
     const mdl_cka_task_t *task = sample->means->task;
     const mdl_real_t *real = task->real;
@@ -80,11 +77,6 @@ int mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block,
     int same = block->a == block->b;
     int64_t ld_y = task->models[block->b].n_feat, twice = same ? block->first : 0;
     const void *y = same ? sample->x : sample->y;
-    int rc = read_sample(sample, block->a, sample->x, err);
-    if (rc == MDL_OK && !same)
-        rc = read_sample(sample, block->b, sample->y, err);
-    if (rc != MDL_OK)
-        return rc;
     for (int64_t s = 0; s < n; s++)
         for (int64_t k = 0; k < block->n_col; k++)
             memcpy((char *)sample->transposed + (size_t)(k * n + s) * real->size,
@@ -96,7 +88,6 @@ int mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block,
         if (same && block->first == 0)
             own[s] = dot(real, right, right, ld_y);
     }
-    return MDL_OK;
 }
 
 int mdl_row_sample_finish(const mdl_row_sample_t *sample, const double *sums, const double *own,

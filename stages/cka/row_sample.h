@@ -23,17 +23,22 @@ int mdl_row_sample_init(mdl_row_sample_t *sample, const mdl_means_t *means, int6
                         mdl_error_t *err);
 void mdl_row_sample_free(mdl_row_sample_t *sample);
 
+/* Takes those of n_row centred rows, x: [n_row, n_feat], number first on, that are in the sample;
+ * side 0: of model a below, 1: of b. */
+void mdl_row_sample_take(mdl_row_sample_t *sample, int model, int side, int64_t first,
+                         int64_t n_row, const void *x);
+
 /* Columns [first, first + n_col) of model a against the first d_y of b. */
 typedef struct {
     int a, b;
     int64_t first, n_col, d_y;
 } mdl_covariance_t;
 
-/* sums: [n] x' C y of every row of the sample, C: [n_col, d_y] being the covariances; for a == b
- * those left of the block count twice. own: [n] x' x, when it is a's first block with itself.
- * Returns what reading returns. */
-int mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block, const void *c,
-                        double *sums, double *own, mdl_error_t *err);
+/* sums: [n] x' C y of every row of the sample, which has been taken, C: [n_col, d_y] being the
+ * covariances; for a == b those left of the block count twice. own: [n] x' x, when it is a's first
+ * block with itself. */
+void mdl_row_sample_sums(mdl_row_sample_t *sample, const mdl_covariance_t *block, const void *c,
+                         double *sums, double *own);
 
 /* The sample's rows become the units of the task's sums, as mdl_row_units_finish. sums: [n_pair,
  * n], own: [n_model, n]; trace: [n_model] sums of k_ii over all rows. Returns MDL_E_MEMORY. */

@@ -11,14 +11,20 @@ static int64_t n_value_of_unit(const mdl_cka_task_t *task)
     return 2 * task->n_pair + task->n_model;
 }
 
+int64_t mdl_row_units_rows(int n_model, int64_t n_sample)
+{
+    int64_t most = MOST_VALUES / (2 * mdl_cka_pair(n_model, 0) + n_model), n_row = MDL_REAL_PANEL;
+    most = most > MOST_UNITS ? MOST_UNITS : most < FEWEST_UNITS ? FEWEST_UNITS : most;
+    while (n_row * most < n_sample)
+        n_row *= 2;
+    return n_row;
+}
+
 int mdl_row_units_init(mdl_row_units_t *units, const mdl_means_t *means, mdl_error_t *err)
 {
     const mdl_cka_task_t *task = means->task;
-    int64_t most = MOST_VALUES / n_value_of_unit(task);
-    most = most > MOST_UNITS ? MOST_UNITS : most < FEWEST_UNITS ? FEWEST_UNITS : most;
-    *units = (mdl_row_units_t){.means = means, .n_row = MDL_REAL_PANEL};
-    while (units->n_row * most < task->n_sample)
-        units->n_row *= 2;
+    *units = (mdl_row_units_t){.means = means,
+                               .n_row = mdl_row_units_rows(task->n_model, task->n_sample)};
     units->n_unit = (task->n_sample + units->n_row - 1) / units->n_row;
     return mdl_alloc(&units->sums, (size_t)task->n_pair, sizeof(double), "sums of products", err);
 }
@@ -39,7 +45,7 @@ void mdl_row_units_free(mdl_row_units_t *units)
 
 int64_t mdl_row_units_n_value(const mdl_row_units_t *units)
 {
-    return units->n_unit * n_value_of_unit(units->means->task);
+    return units->n_unit == 0 ? 0 : units->n_unit * n_value_of_unit(units->means->task);
 }
 
 /* A tile goes in squares that belong to one unit by their rows and to one by their columns. */

@@ -17,7 +17,10 @@ typedef struct {
     int64_t i, n_i, j, n_j;
 } mdl_tile_t;
 
-/* At most 128 units, fewer for many models. means are borrowed; freed with mdl_row_units_free, also
+/* Rows of a unit: there are at most 128 units, fewer for many models. */
+int64_t mdl_row_units_rows(int n_model, int64_t n_sample);
+
+/* Units of consecutive rows. means are borrowed; freed with mdl_row_units_free, also
  * after a failure. Not collective, as all of this. Returns MDL_E_MEMORY. */
 int mdl_row_units_init(mdl_row_units_t *units, const mdl_means_t *means, mdl_error_t *err);
 /* The same for n single rows, evenly spaced. */

@@ -34,9 +34,9 @@ static mdl_reader_t *start(const mdl_rows_t *models)
 {
     mdl_reader_t *reader;
     mdl_error_t err = {.rank = -1};
-    assert_int_equal(
-        mdl_reader_start(&reader, models, MDL_FLOAT32, N_REQUEST, N_ROW * N_FEAT, ask, NULL, &err),
-        MDL_OK);
+    assert_int_equal(mdl_reader_start(&reader, models, MDL_FLOAT32, N_REQUEST, N_ROW * N_FEAT, 1,
+                                      ask, NULL, &err),
+                     MDL_OK);
     return reader;
 }
 
