@@ -127,10 +127,15 @@ done:
     return rc;
 }
 
+/* Two scores of one model are looked for one by one. */
+enum { MAX_SCORE = 20000 };
+
 static int check(const char *path, const mdl_scores_t *scores, mdl_error_t *err)
 {
     if (scores->n_model < 1)
         return mdl_fail(err, MDL_E_INPUT, "%s: holds no scores", path);
+    if (scores->n_model > MAX_SCORE)
+        return mdl_fail(err, MDL_E_INPUT, "%s: holds more than %d scores", path, MAX_SCORE);
     for (int64_t i = 0; i < scores->n_model; i++) {
         const char *task = scores->task != NULL ? scores->task[i] : "";
         if (scores->model[i][0] == '\0' || !isfinite(scores->score[i]))

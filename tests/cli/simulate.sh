@@ -53,6 +53,8 @@ grep -v '^efflite1' scores.csv > less.csv
 expect 65 'no score of efflite1' simulate --curves "$curves" --strategy score --scores less.csv
 printf 'model,score\nefflite1,nan\n' > nan.csv
 expect 65 'score must be a finite number' simulate --curves "$curves" --scores nan.csv
+awk 'BEGIN { print "model,score"; for (i = 0; i <= 20000; i++) print "m" i ",1" }' > many.csv
+expect 65 'more than 20000 scores' simulate --curves "$curves" --scores many.csv
 printf 'model,score\na,1\na,2\n' > twice.csv
 expect 65 'two scores of a' simulate --curves "$curves" --scores twice.csv
 
