@@ -33,7 +33,8 @@ static int bytes_of(const mdl_cka_settings_t *settings, mdl_plan_route_t route,
                                             .tile = tile,
                                             .n_block = n_block,
                                             .is_double = is_double,
-                                            .bfloat16 = settings->bfloat16}};
+                                            .bfloat16 = settings->bfloat16},
+                                   .n_column = mdl_full_device_column(tile, 0)};
     for (int all = 0; rc == MDL_OK && all < 2; all++) {
         int64_t n_there = all || n_block < 2 ? n_block : 2;
         bytes[all] = route == MDL_PLAN_MINIBATCH ? mdl_batch_device_bytes(&batch)

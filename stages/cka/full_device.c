@@ -31,7 +31,16 @@ static mdl_rows_device_plan_t plan_of(const mdl_means_t *means, int64_t *n_feat)
                                     .exponent = means->exponent};
 }
 
-int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *means, mdl_error_t *err)
+int64_t mdl_full_device_column(int64_t tile, int64_t n_row)
+{
+    int64_t n = 8;
+    while (n < 2048 && n < tile && (n_row == 0 || n < n_row))
+        n *= 2;
+    return n;
+}
+
+int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *means,
+                              const mdl_row_units_t *units, mdl_error_t *err)
 {
     int64_t *n_feat = NULL;
     const mdl_cka_task_t *task = means->task;
@@ -41,7 +50,8 @@ int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *mean
         return rc;
     mdl_gram_device_plan_t plan = {.rows = plan_of(means, n_feat),
                                    .gamma = task->gamma,
-                                   .drop_diagonal = task->settings->estimator == MDL_CKA_UNBIASED};
+                                   .drop_diagonal = task->settings->estimator == MDL_CKA_UNBIASED,
+                                   .n_column = mdl_full_device_column(means->tile, units->n_row)};
     rc = mdl_gram_device_open(&plan, &device->gram, err);
     free(n_feat);
     return rc;
@@ -96,18 +106,48 @@ static int load_tile(const mdl_full_device_t *device, int64_t i, int64_t j, mdl_
     return rc;
 }
 
-int mdl_full_device_products(mdl_full_device_t *device, int64_t i, int64_t j, int64_t next_i,
-                             int64_t next_j, double *products, const double **lines,
-                             mdl_error_t *err)
+/* A part of a tile belongs to one unit by its rows and to one by its columns. */
+static void add_parts(const mdl_full_device_t *device, const mdl_row_units_t *units, int64_t i,
+                      int64_t j, const mdl_gram_tile_t *tile, double *total, double *values)
+{
+    int64_t n_pair = device->means->task->n_pair, side = device->means->tile;
+    int64_t n_value = units->n_unit > 0 ? mdl_row_units_n_value(units) / units->n_unit : 0;
+    const double *sums = tile->sums;
+    for (int64_t d = 0; d < tile->n_down; d++) {
+        for (int64_t c = 0; c < tile->n_across; c++, sums += n_pair) {
+            for (int64_t pair = 0; pair < n_pair; pair++)
+                total[pair] += sums[pair];
+            if (units->n_unit == 0)
+                continue;
+            double *left = values + (i * side + d * tile->n_row) / units->n_row * n_value;
+            double *right = values + (j * side + c * tile->n_column) / units->n_row * n_value;
+            for (int64_t pair = 0; pair < n_pair; pair++) {
+                left[pair] += sums[pair];
+                right[pair] += sums[pair];
+            }
+        }
+    }
+}
+
+int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *units, int64_t i,
+                             int64_t j, int64_t next_i, int64_t next_j, double *total,
+                             double *values, const double **lines, mdl_error_t *err)
 {
     const mdl_means_t *means = device->means;
+    mdl_gram_tile_t tile;
     int rc = load_tile(device, i, j, err);
     if (rc == MDL_OK)
         rc = mdl_gram_device_start(device->gram, i, mdl_means_rows(means, i), j,
                                    mdl_means_rows(means, j), err);
     if (rc == MDL_OK && next_i < means->n_tile)
         rc = load_tile(device, next_i, next_j, err);
-    return rc == MDL_OK ? mdl_gram_device_finish(device->gram, products, lines, err) : rc;
+    if (rc == MDL_OK)
+        rc = mdl_gram_device_finish(device->gram, &tile, err);
+    if (rc == MDL_OK) {
+        add_parts(device, units, i, j, &tile, total, values);
+        *lines = tile.lines;
+    }
+    return rc;
 }
 
 int mdl_full_device_covariance(mdl_full_device_t *device, const mdl_feature_block_t *block,

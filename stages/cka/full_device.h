@@ -3,7 +3,7 @@
 #ifndef MDL_CKA_FULL_DEVICE_H
 #define MDL_CKA_FULL_DEVICE_H
 
-#include "cka/means.h"
+#include "cka/row_units.h"
 #include "kernels/feature_device.h"
 #include "kernels/gram_device.h"
 
@@ -18,21 +18,25 @@ enum { MDL_CKA_STRIP = 2048 }; /* columns of a block of covariances at most */
 /* Rows of a block on a device: many keep it busy, fewer let ranks share the tiles out evenly. */
 int64_t mdl_full_device_tile(int n_model, int64_t n_sample);
 
-/* Opens the settings' device for tiles of Gram matrices, or for blocks of covariances of at most
- * max_col columns. means are borrowed. Freed with mdl_full_device_close, also after a failure. Not
- * collective. Returns MDL_E_MEMORY, MDL_E_USAGE, MDL_E_INTERNAL. */
+/* Columns of a part of a tile, for units of n_row rows; 0: no units. */
+int64_t mdl_full_device_column(int64_t tile, int64_t n_row);
+
+/* Opens the settings' device for tiles of Gram matrices, whose products are summed for every unit,
+ * or for blocks of covariances of at most max_col columns. means are borrowed. Freed with
+ * mdl_full_device_close, also after a failure. Not collective. Returns MDL_E_MEMORY, MDL_E_USAGE,
+ * MDL_E_INTERNAL. */
 int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *means,
-                              mdl_error_t *err);
+                              const mdl_row_units_t *units, mdl_error_t *err);
 int mdl_full_device_open_feature(mdl_full_device_t *device, const mdl_means_t *means,
                                  int64_t max_col, mdl_error_t *err);
 void mdl_full_device_close(mdl_full_device_t *device);
 
-/* Products of all pairs over the tile of rows i by rows j, j <= i, and lines, as of
- * mdl_gram_device_finish. Meanwhile the rows of the tile that comes next are read, unless next_i is
- * beyond the last. Not collective. Returns what reading returns. */
-int mdl_full_device_products(mdl_full_device_t *device, int64_t i, int64_t j, int64_t next_i,
-                             int64_t next_j, double *products, const double **lines,
-                             mdl_error_t *err);
+/* As mdl_row_units_add_tile for the tile of rows i by rows j, j <= i; without units only total.
+ * *lines as of mdl_gram_tile_t. Meanwhile the rows of the tile that comes next are read, unless
+ * next_i is beyond the last. Not collective. Returns what reading returns. */
+int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *units, int64_t i,
+                             int64_t j, int64_t next_i, int64_t next_j, double *total,
+                             double *values, const double **lines, mdl_error_t *err);
 
 /* The values of mdl_feature_device_finish for a block over all rows. Not collective. Returns what
  * reading returns. */

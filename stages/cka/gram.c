@@ -89,7 +89,8 @@ static int multiply_tile(work_t *work, int64_t item, double *values, mdl_error_t
     mdl_tile_of_item(item + work->step, &next_i, &next_j);
     int rc = work->device.gram == NULL
                  ? products_on_cpu(work, tile_i, tile_j, values, err)
-                 : mdl_full_device_products(&work->device, tile_i, tile_j, next_i, next_j, values,
+                 : mdl_full_device_products(&work->device, &work->units, tile_i, tile_j, next_i,
+                                            next_j, values, values + n_value_of_tile(work->task),
                                             &work->lines, err);
     for (int64_t pair = 0; rc == MDL_OK && pair < work->task->n_pair; pair++)
         values[pair] *= 2;
@@ -100,7 +101,7 @@ static int multiply_tile(work_t *work, int64_t item, double *values, mdl_error_t
 static const double *diagonal_of(const work_t *work, int model)
 {
     int64_t tile = work->means.tile;
-    return work->lines != NULL ? work->lines + 2 * model * tile : work->diagonal + model * tile;
+    return (work->lines != NULL ? work->lines : work->diagonal) + model * tile;
 }
 
 /* Adds the row and column sums of the last tile, n_i by n_j, to sums: [2, tile]. */
@@ -248,11 +249,11 @@ static int allocate(work_t *work, mdl_error_t *err)
     mdl_cka_task_t *task = work->task;
     size_t n_pair = (size_t)task->n_pair, n_model = (size_t)task->n_model;
     int rc;
+    if (task->gamma == NULL)
+        MDL_TRY(mdl_row_units_init(&work->units, &work->means, err));
     MDL_TRY(task->settings->device == 0
                 ? allocate_on_cpu(work, err)
-                : mdl_full_device_open_gram(&work->device, &work->means, err));
-    if (task->settings->device == 0 && task->gamma == NULL)
-        MDL_TRY(mdl_row_units_init(&work->units, &work->means, err));
+                : mdl_full_device_open_gram(&work->device, &work->means, &work->units, err));
     if (task->gamma != NULL) {
         MDL_TRY(mdl_alloc(&work->product, n_pair, sizeof(double), "sums of products", err));
         MDL_TRY(mdl_alloc(&work->trace, n_model, sizeof(double), "traces", err));

@@ -79,7 +79,7 @@ int compute(mdl_batch_device_t *b, int model, int64_t n, int64_t n_feat, const v
     MDL_DO(launch(d, err, blocks, mdl::centre<T, C>, x, n, n_feat, b->mean, out, centred));
     MDL_DO(mdl::upload_used(d, b->upload, err));
     MDL_DO(mdl::multiply(
-        d, b->type, {false, centred, centred, n, n, n_feat, n_feat, n_feat, false, gram}, err));
+        d, b->type, {false, centred, centred, n, n, n_feat, n_feat, n_feat, false, gram, n}, err));
     if (gamma > 0)
         MDL_DO(launch(d, err, n, mdl::to_rbf<T>, gram, n, gamma, gamma_exponent, out));
     MDL_DO(launch(d, err, n, mdl::row_sums<T>, gram, n, b->sums, b->squares));
@@ -91,8 +91,8 @@ template <typename T> int multiply_pairs(mdl_batch_device_t *b, int64_t n_row, m
 {
     int m = b->plan.n_model;
     int64_t n_chunk = n_packed(n_row) / mdl::CHUNK;
-    MDL_DO(mdl::multiply_chunks(b->device, b->type, b->packed, m, b->stride, n_chunk, b->products,
-                                err));
+    MDL_DO(mdl::multiply_chunks(b->device, b->type, b->packed, m, b->stride, mdl::CHUNK, n_chunk,
+                                b->products, err));
     return launch(b->device, err, (int64_t)m * m, mdl::add_chunks<T>,
                   static_cast<const T *>(b->products), n_chunk, m, b->hsic);
 }

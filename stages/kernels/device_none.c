@@ -110,10 +110,9 @@ int mdl_gram_device_start(mdl_gram_device_t *gram, int64_t block_i, int64_t n_i,
     return no_device(err);
 }
 
-int mdl_gram_device_finish(mdl_gram_device_t *gram, double *products, const double **lines,
-                           mdl_error_t *err)
+int mdl_gram_device_finish(mdl_gram_device_t *gram, mdl_gram_tile_t *tile, mdl_error_t *err)
 {
-    (void)gram, (void)products, (void)lines;
+    (void)gram, (void)tile;
     return no_device(err);
 }
 

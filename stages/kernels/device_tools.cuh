@@ -169,17 +169,18 @@ inline int64_t n_block(int64_t n)
     return blocks < 4096 ? blocks : 4096;
 }
 
-/* out: [n_left, n_right] row-major, = or += with add. Factors are row-major with rows of
- * left_width and right_width values: inner products of their first n rows' columns (of_columns:
- * out = left' right, n rows), or of rows of n values (out = left right'). Neither TF32 nor emulated
- * float32 or float64, whatever the environment asks of cuBLAS. cuBLAS is column-major: it sees rows
- * as columns, and computes the transpose of out. */
+/* out: [n_left, n_right] row-major with rows of out_width, = or += with add. Factors are row-major
+ * with rows of left_width and right_width values: inner products of their first n rows' columns
+ * (of_columns: out = left' right, n rows), or of rows of n values (out = left right'). Neither TF32
+ * nor emulated float32 or float64, whatever the environment asks of cuBLAS. cuBLAS is column-major:
+ * it sees rows as columns, and computes the transpose of out. */
 struct product {
     bool of_columns;
     const void *left, *right;
     int64_t n_left, n_right, left_width, right_width, n;
     bool add;
     void *out;
+    int64_t out_width;
 };
 
 inline int multiply(const device &d, const reals &type, const product &p, mdl_error_t *err)
@@ -195,24 +196,32 @@ inline int multiply(const device &d, const reals &type, const product &p, mdl_er
                             (int)p.n, wide ? (const void *)&double_one : &one, p.right, type.input,
                             (int)p.right_width, p.left, type.input, (int)p.left_width,
                             wide ? (const void *)&double_beta : &beta, p.out, type.output,
-                            (int)p.n_right, compute, CUBLAS_GEMM_DEFAULT));
+                            (int)p.out_width, compute, CUBLAS_GEMM_DEFAULT));
     return MDL_OK;
 }
 
-/* products: [n_chunk, n_model, n_model], the stack's own products chunk by chunk: stack: [n_model,
- * stride] with stride a multiple of CHUNK. */
+/* products: [n_chunk, n_model, n_model], the stack's own products over chunks of length values:
+ * stack: [n_model, stride]. */
 inline int multiply_chunks(const device &d, const reals &type, const void *stack, int n_model,
-                           int64_t stride, int64_t n_chunk, void *products, mdl_error_t *err)
+                           int64_t stride, int64_t length, int64_t n_chunk, void *products,
+                           mdl_error_t *err)
 {
+    constexpr int64_t AT_ONCE = 32768; /* a grid's third dimension ends at 65535 */
     const float one = 1, zero = 0;
     const double double_one = 1, double_zero = 0;
     bool wide = type.output == CUDA_R_64F;
-    MDL_CUBLAS(cublasGemmStridedBatchedEx(
-        d.blas, CUBLAS_OP_T, CUBLAS_OP_N, n_model, n_model, (int)CHUNK,
-        wide ? (const void *)&double_one : &one, stack, type.output, (int)stride, CHUNK, stack,
-        type.output, (int)stride, CHUNK, wide ? (const void *)&double_zero : &zero, products,
-        type.output, n_model, (long long)n_model * n_model, (int)n_chunk,
-        wide ? CUBLAS_COMPUTE_64F_PEDANTIC : CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT));
+    long long size = (long long)n_model * n_model;
+    for (int64_t first = 0; first < n_chunk; first += AT_ONCE) {
+        int64_t n = n_chunk - first < AT_ONCE ? n_chunk - first : AT_ONCE;
+        const char *from = (const char *)stack + (size_t)(first * length) * type.size;
+        char *to = (char *)products + (size_t)(first * size) * type.size;
+        MDL_CUBLAS(cublasGemmStridedBatchedEx(
+            d.blas, CUBLAS_OP_T, CUBLAS_OP_N, n_model, n_model, (int)length,
+            wide ? (const void *)&double_one : &one, from, type.output, (int)stride, length, from,
+            type.output, (int)stride, length, wide ? (const void *)&double_zero : &zero, to,
+            type.output, n_model, size, (int)n,
+            wide ? CUBLAS_COMPUTE_64F_PEDANTIC : CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT));
+    }
     return MDL_OK;
 }
 

@@ -180,7 +180,8 @@ extern "C" int mdl_feature_device_add(mdl_feature_device_t *f, int64_t block, in
                             rows.n_feat[(size_t)at.b],
                             n_row,
                             f->n_pending > 0,
-                            f->product};
+                            f->product,
+                            at.n_b};
     MDL_DO(mdl::multiply(rows.device, rows.type, product, err));
     f->n_pending += n_row;
     if (f->n_pending >= SUMMED_ROWS)

@@ -13,7 +13,19 @@ typedef struct {
     const double *gamma; /* [n_model] of the RBF kernel in the units of scaled rows, or NULL: the
                             linear kernel */
     int drop_diagonal;   /* linear kernel: what is on its diagonal isn't summed */
+    int64_t n_column;    /* of a part, whose products are summed by themselves: a power of two, at
+                            most the least one that isn't below the tile, and 2048 */
 } mdl_gram_device_plan_t;
+
+/* What a tile leaves, borrowed until the next is started. */
+typedef struct {
+    int64_t n_row, n_column;  /* of a part of the tile; the last ones may be smaller */
+    int64_t n_down, n_across; /* parts */
+    const double *sums; /* [n_down, n_across, n_model (n_model + 1) / 2] products over each part */
+    const double
+        *lines; /* RBF kernel, whose values are less 1: [n_model, 2, tile] sums of rows, then
+                   of columns; linear kernel, tile on the diagonal: [n_model, tile] that */
+} mdl_gram_tile_t;
 
 /* Memory on the device with n_block blocks of rows there, in bytes, beside CUDA's own. */
 double mdl_gram_device_bytes(const mdl_gram_device_plan_t *plan, int64_t n_block);
@@ -33,11 +45,7 @@ mdl_rows_device_t *mdl_gram_device_rows(mdl_gram_device_t *gram);
 int mdl_gram_device_start(mdl_gram_device_t *gram, int64_t block_i, int64_t n_i, int64_t block_j,
                           int64_t n_j, mdl_error_t *err);
 
-/* Waits for the tile. products: [n_model (n_model + 1) / 2] packed sums of products over it.
- * *lines: [n_model, 2, tile], borrowed until the next start. RBF kernel, whose values are less 1:
- * sums of rows and of columns. Linear kernel: of a tile on the diagonal the diagonal, and nothing.
- */
-int mdl_gram_device_finish(mdl_gram_device_t *gram, double *products, const double **lines,
-                           mdl_error_t *err);
+/* Waits for the tile. */
+int mdl_gram_device_finish(mdl_gram_device_t *gram, mdl_gram_tile_t *tile, mdl_error_t *err);
 
 #endif

@@ -13,11 +13,14 @@ struct mdl_gram_device {
     mdl_rows_device_t rows;
     std::vector<double> gamma; /* [n_model], none: the linear kernel */
     int drop_diagonal;
-    int64_t stride; /* reals between the models' tiles, whole chunks */
-    void *stack;    /* [n_model, stride] tiles */
-    void *products; /* [n_chunk, n_model, n_model] */
-    double *sums;   /* [n_pair], then lines: [n_model, 2, tile] */
-    double *host_sums;
+    int64_t n_row, n_column; /* of a part */
+    int64_t stride;          /* reals between the models' tiles */
+    void *stack;             /* [n_model, stride] tiles, with rows of whole parts */
+    void *products;          /* [tile, n_across, n_model, n_model] of a row of a part */
+    double *sums;            /* [n_down, n_across, n_pair] */
+    double *lines;           /* [n_model, 2, tile] */
+    double *host_sums, *host_lines;
+    mdl_gram_tile_t tile; /* the one that was started */
     cudaEvent_t done;
 };
 
@@ -25,10 +28,11 @@ namespace
 {
 
 /* A block a row of a tile on the diagonal. */
-template <typename T> __global__ void take_diagonal(T *tile, int64_t n, int drop, double *diagonal)
+template <typename T>
+__global__ void take_diagonal(T *tile, int64_t n, int64_t ld, int drop, double *diagonal)
 {
     int64_t i = blockIdx.x;
-    T *row = tile + i * n;
+    T *row = tile + i * ld;
     if (threadIdx.x == 0)
         diagonal[i] = (double)row[i];
     __syncthreads();
@@ -38,11 +42,11 @@ template <typename T> __global__ void take_diagonal(T *tile, int64_t n, int drop
 
 /* A block a row; of a tile on the diagonal the upper triangle becomes 0, and the diagonal is. */
 template <typename T>
-__global__ void tile_to_rbf(T *tile, int64_t n_j, const double *squares_i, const double *squares_j,
-                            double gamma, int on_diagonal)
+__global__ void tile_to_rbf(T *tile, int64_t n_j, int64_t ld, const double *squares_i,
+                            const double *squares_j, double gamma, int on_diagonal)
 {
     int64_t i = blockIdx.x;
-    T *row = tile + i * n_j;
+    T *row = tile + i * ld;
     for (int64_t j = threadIdx.x; j < n_j; j += mdl::THREADS)
         row[j] = on_diagonal && j >= i
                      ? (T)0
@@ -62,25 +66,54 @@ __global__ void line_sums(const T *tile, int64_t apart, int64_t n, int64_t step,
         sums[blockIdx.x] = sum;
 }
 
+/* A block a part, n_row of the n_i rows of a tile by one of n_across parts of them; a thread a
+ * pair: the sum over the rows of products: [n_i, n_across, n_model, n_model]. */
+template <typename T>
+__global__ void add_rows(const T *products, int64_t n_i, int64_t n_row, int64_t n_across,
+                         int n_model, double *sums)
+{
+    int64_t first = blockIdx.x / n_across * n_row, part = blockIdx.x % n_across;
+    int64_t end = first + n_row < n_i ? first + n_row : n_i;
+    int64_t n_pair = (int64_t)n_model * (n_model + 1) / 2, size = (int64_t)n_model * n_model;
+    for (int64_t k = threadIdx.x; k < size; k += mdl::THREADS) {
+        int64_t a = k / n_model, b = k % n_model;
+        double sum = 0;
+        for (int64_t i = first; b <= a && i < end; i++)
+            sum += (double)products[(i * n_across + part) * size + k];
+        if (b <= a)
+            sums[blockIdx.x * n_pair + a * (a + 1) / 2 + b] = sum;
+    }
+}
+
 int64_t n_pair(int n_model)
 {
     return (int64_t)n_model * (n_model + 1) / 2;
 }
 
-size_t n_sum(const mdl_rows_device_plan_t &plan)
+int64_t n_part(int64_t n, int64_t of)
 {
-    return (size_t)(n_pair(plan.n_model) + 2 * plan.n_model * plan.tile);
+    return (n + of - 1) / of;
+}
+
+/* Rows of a part: few, as a thread adds them one after the other. */
+int64_t rows_of_part(int64_t n_column)
+{
+    return n_column < 64 ? n_column : 64;
 }
 
 int allocate_all(mdl_gram_device_t *g, mdl_error_t *err)
 {
     mdl::device &d = g->rows.device;
-    size_t m = (size_t)g->rows.plan.n_model, n = n_sum(g->rows.plan), size = g->rows.type.size;
-    size_t stride = (size_t)g->stride;
-    MDL_DO(allocate(d, &g->stack, m * stride, size, "tiles of Gram matrices", err));
-    MDL_DO(allocate(d, &g->products, stride / mdl::CHUNK * m * m, size, "products", err));
-    MDL_DO(allocate(d, &g->sums, n, sizeof(double), "sums", err));
-    MDL_DO(allocate_pinned(d, &g->host_sums, n, sizeof(double), err));
+    int64_t tile = g->rows.plan.tile, across = n_part(tile, g->n_column);
+    size_t m = (size_t)g->rows.plan.n_model, size = g->rows.type.size, real = sizeof(double);
+    size_t n = (size_t)(n_part(tile, g->n_row) * across * n_pair(g->rows.plan.n_model));
+    size_t n_line = 2 * m * (size_t)tile;
+    MDL_DO(allocate(d, &g->stack, m * (size_t)g->stride, size, "tiles of Gram matrices", err));
+    MDL_DO(allocate(d, &g->products, (size_t)(tile * across) * m * m, size, "products", err));
+    MDL_DO(allocate(d, &g->sums, n, real, "sums", err));
+    MDL_DO(allocate(d, &g->lines, n_line, real, "sums", err));
+    MDL_DO(allocate_pinned(d, &g->host_sums, n, real, err));
+    MDL_DO(allocate_pinned(d, &g->host_lines, n_line, real, err));
     MDL_CUDA(cudaEventCreateWithFlags(&g->done, cudaEventDisableTiming));
     return MDL_OK;
 }
@@ -95,38 +128,41 @@ int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *er
 {
     const mdl_rows_device_t &rows = g->rows;
     const mdl::device &d = rows.device;
-    int64_t n_feat = rows.n_feat[(size_t)model], n_value = i.n * j.n;
+    int64_t n_feat = rows.n_feat[(size_t)model], ld = n_part(j.n, g->n_column) * g->n_column;
     T *tile = static_cast<T *>(g->stack) + model * g->stride;
-    double *lines = g->sums + n_pair(rows.plan.n_model) + 2 * model * rows.plan.tile;
     int on_diagonal = i.slot == j.slot;
     MDL_DO(
         mdl::multiply(d, rows.type,
                       {false, mdl::rows_at(rows, model, i.slot), mdl::rows_at(rows, model, j.slot),
-                       i.n, j.n, n_feat, n_feat, n_feat, false, tile},
+                       i.n, j.n, n_feat, n_feat, n_feat, false, tile, ld},
                       err));
-    MDL_CUDA(cudaMemsetAsync(
-        tile + n_value, 0, (size_t)(mdl::whole_chunks(n_value) - n_value) * sizeof(T), d.compute));
+    if (ld > j.n)
+        MDL_CUDA(cudaMemset2DAsync(tile + j.n, (size_t)ld * sizeof(T), 0,
+                                   (size_t)(ld - j.n) * sizeof(T), (size_t)i.n, d.compute));
     if (g->gamma.empty())
-        return on_diagonal
-                   ? launch(d, err, i.n, take_diagonal<T>, tile, i.n, g->drop_diagonal, lines)
-                   : MDL_OK;
-    MDL_DO(launch(d, err, i.n, tile_to_rbf<T>, tile, j.n, mdl::rows_squares(rows, model, i.slot),
-                  mdl::rows_squares(rows, model, j.slot), g->gamma[(size_t)model], on_diagonal));
-    MDL_DO(launch(d, err, i.n, line_sums<T>, tile, j.n, j.n, 1, lines));
-    return launch(d, err, j.n, line_sums<T>, tile, 1, i.n, j.n, lines + rows.plan.tile);
+        return on_diagonal ? launch(d, err, i.n, take_diagonal<T>, tile, i.n, ld, g->drop_diagonal,
+                                    g->lines + model * rows.plan.tile)
+                           : MDL_OK;
+    double *lines = g->lines + 2 * model * rows.plan.tile;
+    MDL_DO(launch(d, err, i.n, tile_to_rbf<T>, tile, j.n, ld,
+                  mdl::rows_squares(rows, model, i.slot), mdl::rows_squares(rows, model, j.slot),
+                  g->gamma[(size_t)model], on_diagonal));
+    MDL_DO(launch(d, err, i.n, line_sums<T>, tile, ld, j.n, 1, lines));
+    return launch(d, err, j.n, line_sums<T>, tile, 1, i.n, ld, lines + rows.plan.tile);
 }
 
 template <typename T> int start(mdl_gram_device_t *g, place i, place j, mdl_error_t *err)
 {
     const mdl::device &d = g->rows.device;
     int n_model = g->rows.plan.n_model;
-    int64_t n_chunk = mdl::whole_chunks(i.n * j.n) / mdl::CHUNK;
+    int64_t down = n_part(i.n, g->n_row), across = n_part(j.n, g->n_column);
     for (int a = 0; a < n_model; a++)
         MDL_DO(make_tile<T>(g, a, i, j, err));
-    MDL_DO(mdl::multiply_chunks(d, g->rows.type, g->stack, n_model, g->stride, n_chunk, g->products,
-                                err));
-    return launch(d, err, (int64_t)n_model * n_model, mdl::add_chunks<T>,
-                  static_cast<const T *>(g->products), n_chunk, n_model, g->sums);
+    MDL_DO(mdl::multiply_chunks(d, g->rows.type, g->stack, n_model, g->stride, g->n_column,
+                                i.n * across, g->products, err));
+    g->tile = {g->n_row, g->n_column, down, across, g->host_sums, g->host_lines};
+    return launch(d, err, down * across, add_rows<T>, static_cast<const T *>(g->products), i.n,
+                  g->n_row, across, n_model, g->sums);
 }
 
 } // namespace
@@ -134,10 +170,10 @@ template <typename T> int start(mdl_gram_device_t *g, place i, place j, mdl_erro
 extern "C" double mdl_gram_device_bytes(const mdl_gram_device_plan_t *plan, int64_t n_block)
 {
     double size = (double)mdl::reals_of(plan->rows.is_double, plan->rows.bfloat16).size;
-    double m = plan->rows.n_model;
-    double stride = (double)mdl::whole_chunks(plan->rows.tile * plan->rows.tile);
-    return size * m * stride * (1 + m / (double)mdl::CHUNK) + mdl::rows_other_bytes(plan->rows) +
-           (double)n_block * mdl::rows_block_bytes(plan->rows);
+    double m = plan->rows.n_model, tile = (double)plan->rows.tile;
+    double across = (double)n_part(plan->rows.tile, plan->n_column);
+    return size * m * tile * across * ((double)plan->n_column + m) +
+           mdl::rows_other_bytes(plan->rows) + (double)n_block * mdl::rows_block_bytes(plan->rows);
 }
 
 extern "C" int mdl_gram_device_open(const mdl_gram_device_plan_t *plan, mdl_gram_device_t **gram,
@@ -146,7 +182,9 @@ extern "C" int mdl_gram_device_open(const mdl_gram_device_plan_t *plan, mdl_gram
     mdl_gram_device_t *g = *gram = new (std::nothrow) mdl_gram_device{};
     if (g == nullptr)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for Gram tiles on a device");
-    g->stride = mdl::whole_chunks(plan->rows.tile * plan->rows.tile);
+    g->n_column = plan->n_column;
+    g->n_row = rows_of_part(plan->n_column);
+    g->stride = plan->rows.tile * n_part(plan->rows.tile, plan->n_column) * plan->n_column;
     g->drop_diagonal = plan->drop_diagonal;
     if (plan->gamma != nullptr)
         g->gamma.assign(plan->gamma, plan->gamma + plan->rows.n_model);
@@ -183,20 +221,23 @@ extern "C" int mdl_gram_device_start(mdl_gram_device_t *g, int64_t block_i, int6
     place i = {mdl::rows_slot(g->rows, block_i, 0), n_i};
     place j = {mdl::rows_slot(g->rows, block_j, block_i == block_j ? 0 : 1), n_j};
     MDL_DO(g->rows.plan.is_double ? start<double>(g, i, j, err) : start<float>(g, i, j, err));
-    bool has_lines = !g->gamma.empty() || block_i == block_j;
-    size_t n = has_lines ? n_sum(g->rows.plan) : (size_t)n_pair(g->rows.plan.n_model);
-    MDL_CUDA(cudaMemcpyAsync(g->host_sums, g->sums, n * sizeof(double), cudaMemcpyDeviceToHost,
-                             g->rows.device.compute));
-    MDL_CUDA(cudaEventRecord(g->done, g->rows.device.compute));
+    cudaStream_t stream = g->rows.device.compute;
+    size_t m = (size_t)g->rows.plan.n_model, real = sizeof(double);
+    size_t n = (size_t)(g->tile.n_down * g->tile.n_across * n_pair(g->rows.plan.n_model));
+    size_t n_line = !g->gamma.empty()  ? 2 * m * (size_t)g->rows.plan.tile
+                    : i.slot == j.slot ? m * (size_t)g->rows.plan.tile
+                                       : 0;
+    MDL_CUDA(cudaMemcpyAsync(g->host_sums, g->sums, n * real, cudaMemcpyDeviceToHost, stream));
+    if (n_line > 0)
+        MDL_CUDA(cudaMemcpyAsync(g->host_lines, g->lines, n_line * real, cudaMemcpyDeviceToHost,
+                                 stream));
+    MDL_CUDA(cudaEventRecord(g->done, stream));
     return MDL_OK;
 }
 
-extern "C" int mdl_gram_device_finish(mdl_gram_device_t *g, double *products, const double **lines,
-                                      mdl_error_t *err)
+extern "C" int mdl_gram_device_finish(mdl_gram_device_t *g, mdl_gram_tile_t *tile, mdl_error_t *err)
 {
-    int64_t n = n_pair(g->rows.plan.n_model);
     MDL_CUDA(cudaEventSynchronize(g->done));
-    memcpy(products, g->host_sums, (size_t)n * sizeof *products);
-    *lines = g->host_sums + n;
+    *tile = g->tile;
     return MDL_OK;
 }

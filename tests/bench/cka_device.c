@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { N_MODEL = 28, N_PAIR = N_MODEL * (N_MODEL + 1) / 2, N_ROW = 16384, TILE = 2048, ROUNDS = 5 };
+enum { N_MODEL = 28, N_ROW = 16384, TILE = 2048, ROUNDS = 5 };
 static const int64_t widths[7] = {1024, 1152, 1280, 1024, 1024, 1024, 1536};
 
 static int64_t n_feat[N_MODEL], n_feat_all;
@@ -41,13 +41,12 @@ static int put_rows(mdl_gram_device_t *gram, mdl_error_t *err)
 
 static int all_tiles(mdl_gram_device_t *gram, mdl_error_t *err)
 {
-    double products[N_PAIR];
-    const double *lines;
+    mdl_gram_tile_t tile;
     for (int64_t i = 0; i < N_ROW / TILE; i++) {
         for (int64_t j = 0; j <= i; j++) {
             int rc = mdl_gram_device_start(gram, i, TILE, j, TILE, err);
             if (rc == MDL_OK)
-                rc = mdl_gram_device_finish(gram, products, &lines, err);
+                rc = mdl_gram_device_finish(gram, &tile, err);
             if (rc != MDL_OK)
                 return rc;
         }
@@ -70,7 +69,8 @@ static int measure(mdl_error_t *err)
                                             .n_block = N_ROW / TILE,
                                             .reference = zeros,
                                             .mean = zeros,
-                                            .exponent = exponent}};
+                                            .exponent = exponent},
+                                   .n_column = N_ROW / 128};
     MDL_TRY(mdl_gram_device_open(&plan, &gram, err));
     MDL_TRY(put_rows(gram, err));
     MDL_TRY(all_tiles(gram, err));

@@ -356,6 +356,16 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t n_byte, cudaStream_t str
     return cudaSuccess;
 }
 
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height,
+                              cudaStream_t stream)
+{
+    host_cuda_ask(stream, [=] {
+        for (size_t k = 0; k < height; k++)
+            memset((char *)to + k * pitch, value, width);
+    });
+    return cudaSuccess;
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
     *stream = new host_stream;

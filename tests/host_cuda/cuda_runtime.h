@@ -98,6 +98,8 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n_byte, cudaMemcpyKind
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_byte, cudaMemcpyKind kind,
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t n_byte, cudaStream_t stream);
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height,
+                              cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);

@@ -50,32 +50,36 @@ static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_e
 }
 
 static int similarity_of(MPI_Comm comm, const mdl_cka_settings_t *settings, double *similarity,
-                         mdl_error_t *err)
+                         double *standard_error, mdl_error_t *err)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     mdl_rows_t models[N_MODEL];
     for (int a = 0; a < N_MODEL; a++)
         models[a] = (mdl_rows_t){names[a], widths[a], read_rows, NULL};
-    return mdl_cka_similarity(comm, settings, models, N_MODEL, N_SAMPLE, similarity, NULL, NULL,
-                              err);
+    return mdl_cka_similarity(comm, settings, models, N_MODEL, N_SAMPLE, similarity, standard_error,
+                              NULL, err);
 }
 
-static void compute(MPI_Comm comm, mdl_cka_settings_t settings, int device, double *similarity)
+/* values: similarities, then their standard errors, NaN for a single batch. */
+static void compute(MPI_Comm comm, mdl_cka_settings_t settings, int device, double *values)
 {
     mdl_error_t err;
     settings.device = device;
     settings.bfloat16 = device > 0 && settings.bfloat16;
-    if (similarity_of(comm, &settings, similarity, &err) != MDL_OK)
+    if (similarity_of(comm, &settings, values, values + N_MODEL * N_MODEL, &err) != MDL_OK)
         fail_msg("%s", err.text);
 }
 
 static void compare(mdl_cka_settings_t settings, double tolerance)
 {
-    double cpu[N_MODEL * N_MODEL], device[N_MODEL * N_MODEL], alone[N_MODEL * N_MODEL];
+    enum { N_VALUE = 2 * N_MODEL * N_MODEL };
+    double cpu[N_VALUE], device[N_VALUE], alone[N_VALUE];
+    int has_errors = settings.estimator == MDL_CKA_MINIBATCH ||
+                     (settings.kernel == MDL_CKA_LINEAR && settings.route == MDL_CKA_GRAM);
     compute(MPI_COMM_WORLD, settings, 0, cpu);
     compute(MPI_COMM_WORLD, settings, 1, device);
-    for (int k = 0; k < N_MODEL * N_MODEL; k++)
-        if (!(fabs(device[k] - cpu[k]) <= tolerance))
+    for (int k = 0; k < (has_errors ? N_VALUE : N_VALUE / 2); k++)
+        if (!(fabs(device[k] - cpu[k]) <= tolerance || (isnan(device[k]) && isnan(cpu[k]))))
             fail_msg("estimator %d, kernel %d, route %d, precision %d, batch %d, pair %d: %.17g on "
                      "the device, %.17g on the CPU",
                      settings.estimator, settings.kernel, settings.route, settings.precision,
@@ -147,7 +151,7 @@ static void expect_refusal(mdl_cka_settings_t settings, int code, const char *wo
     double similarity[N_MODEL * N_MODEL];
     mdl_error_t err;
     settings.device = 1;
-    assert_int_equal(similarity_of(MPI_COMM_WORLD, &settings, similarity, &err), code);
+    assert_int_equal(similarity_of(MPI_COMM_WORLD, &settings, similarity, NULL, &err), code);
     if (strstr(err.text, words) == NULL)
         fail_msg("'%s' doesn't say '%s'", err.text, words);
 }
@@ -174,7 +178,7 @@ static void little_memory_is_made_do_with_or_said(void **state)
         skip();
     /* For two of the three blocks of rows, beside tiles or covariances. */
     mdl_cka_settings_t settings = settings_of(MDL_CKA_UNBIASED, MDL_FLOAT64);
-    setenv("HOST_CUDA_MEMORY", "3850000", 1);
+    setenv("HOST_CUDA_MEMORY", "4940000", 1);
     compare(settings, 1e-13);
     settings.route = MDL_CKA_FEATURE;
     setenv("HOST_CUDA_MEMORY", "1950000", 1);
