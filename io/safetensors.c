@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "io/safetensors.h"
 
 #include <errno.h>
@@ -13,6 +14,9 @@
 
 /* The format's own limit on the JSON header. */
 #define MAX_HEADER_BYTE ((uint64_t)100 * 1000 * 1000)
+
+/* Bytes of a tensor that are read at a time, and how many such pieces are fetched ahead. */
+enum { PIECE_BYTES = 4 << 20, AHEAD = 4 };
 
 struct mdl_safetensors {
     char *path;
@@ -287,27 +291,74 @@ static float float_from_half(uint16_t half)
     return float_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-/* The value at index of F64, F32, F16 or BF16 data. */
-static float value_at(const mdl_tensor_t *tensor, int64_t index)
+/* out [n] = the values from first on of F64, F32, F16 or BF16 data. */
+static void convert(const mdl_tensor_t *tensor, int64_t first, int64_t n, float *out)
 {
-    const char *data = tensor->data;
-    uint16_t half;
-    float single;
-    double wide;
-    switch (tensor->dtype) {
-    case MDL_DTYPE_F64:
-        memcpy(&wide, data + 8 * index, sizeof wide);
-        return (float)wide;
-    case MDL_DTYPE_F32:
-        memcpy(&single, data + 4 * index, sizeof single);
-        return single;
-    case MDL_DTYPE_F16:
-        memcpy(&half, data + 2 * index, sizeof half);
-        return float_from_half(half);
-    default:
-        memcpy(&half, data + 2 * index, sizeof half);
-        return float_from_bits((uint32_t)half << 16);
+    const char *data = (const char *)tensor->data + first * (int64_t)dtypes[tensor->dtype].size;
+    if (tensor->dtype == MDL_DTYPE_F32) {
+        memcpy(out, data, (size_t)n * sizeof *out);
+        return;
     }
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t half;
+        double wide;
+        if (tensor->dtype == MDL_DTYPE_F64) {
+            memcpy(&wide, data + 8 * i, sizeof wide);
+            out[i] = (float)wide;
+            continue;
+        }
+        memcpy(&half, data + 2 * i, sizeof half);
+        out[i] = tensor->dtype == MDL_DTYPE_F16 ? float_from_half(half)
+                                                : float_from_bits((uint32_t)half << 16);
+    }
+}
+
+/* 1 when all of x [n] are finite; a loop that becomes vector code. */
+static int all_finite(const float *x, int64_t n)
+{
+    uint32_t bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bad |= ((bits & 0x7f800000) + 0x00800000) & 0x80000000;
+    }
+    return bad == 0;
+}
+
+/* Tells the system to fetch, or that it may drop, the n_byte bytes of the map that begin at data;
+ * advice alone, so that a failure is no error. */
+static void advise(const void *data, size_t n_byte, int advice)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data;
+    uintptr_t end = begin + n_byte;
+    begin = advice == MADV_DONTNEED ? (begin + page - 1) / page * page : begin / page * page;
+    end = advice == MADV_DONTNEED ? end / page * page : end;
+    if (end > begin)
+        madvise((void *)begin, end - begin, advice);
+}
+
+/* Reads the values in pieces: the next one is fetched while this one is converted, and what is
+ * converted isn't kept mapped. */
+static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, float *out,
+                       mdl_error_t *err)
+{
+    int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
+    const char *data = tensor->data;
+    for (int64_t first = 0; first < tensor->n_value; first += n_piece) {
+        int64_t n = tensor->n_value - first < n_piece ? tensor->n_value - first : n_piece;
+        int64_t n_ahead =
+            tensor->n_value - first < AHEAD * n_piece ? tensor->n_value - first : AHEAD * n_piece;
+        advise(data + first * size, (size_t)(n_ahead * size), MADV_WILLNEED);
+        convert(tensor, first, n, out + first);
+        if (!all_finite(out + first, n)) {
+            while (isfinite(out[first]))
+                first++;
+            return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
+                            tensor->name, (long long)first);
+        }
+        advise(data + first * size, (size_t)(n * size), MADV_DONTNEED);
+    }
+    return MDL_OK;
 }
 
 static void shape_text(int n_dim, const int64_t *dims, char *text, size_t n_text)
@@ -341,11 +392,5 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: tensor %s has dtype %s; save it as F32, F16, BF16 or F64", file->path,
                         name, mdl_dtype_name(tensor->dtype));
-    for (int64_t i = 0; i < tensor->n_value; i++) {
-        out[i] = value_at(tensor, i);
-        if (!isfinite(out[i]))
-            return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
-                            name, (long long)i);
-    }
-    return MDL_OK;
+    return read_values(file, tensor, out, err);
 }

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Images that a rank encodes between two looks at how the others fare, and bytes of rows that it
- * then writes to the archive at a time. */
+/* Images that are encoded together, and bytes of rows that a rank then writes to the archive at a
+ * time. */
 enum { PIECE = 4, PIECE_BYTES = 16 << 20 };
 
 /* For plans: floating-point operations a second of one rank. */
@@ -171,7 +171,7 @@ static void pool(const job_t *job, const float *state, float *row)
     }
 }
 
-/* What one image needs. */
+/* What a piece of images needs. */
 typedef struct {
     float *pixel, *hidden, *row, **state;
 } room_t;
@@ -180,10 +180,10 @@ static int make_room(const job_t *job, room_t *room, mdl_error_t *err)
 {
     const mdl_encoder_shape_t *shape = &job->shape;
     int rc;
-    MDL_TRY(mdl_alloc(&room->pixel, 3, (size_t)(job->height * job->width) * sizeof(float),
-                      "an image", err));
-    MDL_TRY(mdl_alloc(&room->hidden, (size_t)shape->n_token, (size_t)shape->n_feat * sizeof(float),
-                      "hidden states", err));
+    MDL_TRY(mdl_alloc(&room->pixel, PIECE * 3, (size_t)(job->height * job->width) * sizeof(float),
+                      "images", err));
+    MDL_TRY(mdl_alloc(&room->hidden, (size_t)(PIECE * shape->n_token),
+                      (size_t)shape->n_feat * sizeof(float), "hidden states", err));
     MDL_TRY(mdl_alloc(&room->row, (size_t)job->n_value, sizeof(float), "a row", err));
     MDL_TRY(mdl_alloc(&room->state, (size_t)mdl_encoder_n_state(job->encoder), sizeof *room->state,
                       "states", err));
@@ -200,17 +200,27 @@ static void free_room(room_t *room)
     free(room->state);
 }
 
-/* Each image by itself, so that a row doesn't depend on what else is encoded with it. */
-static int add_row(const job_t *job, const room_t *room, int64_t image, mdl_row_journal_t *journal,
-                   mdl_error_t *err)
+/* The rows of a piece that aren't there. Pieces are cut by the images' places alone and encoded as
+ * a whole, so that a row doesn't depend on the ranks or on where an earlier run ended. */
+static int add_piece(const job_t *job, const room_t *room, int64_t piece,
+                     mdl_row_journal_t *journal, mdl_error_t *err)
 {
     const mdl_encoder_output_t output = {.state = room->state};
-    int rc;
-    MDL_TRY(read_pixels(job, image, room->pixel, err));
+    int64_t first = piece * PIECE, n = job->extract->images->n - first, n_pixel, n_hidden;
+    int rc = MDL_OK;
+    n = n < PIECE ? n : PIECE;
+    n_pixel = 3 * job->height * job->width;
+    n_hidden = job->shape.n_token * job->shape.n_feat;
+    for (int64_t i = 0; i < n; i++)
+        MDL_TRY(read_pixels(job, first + i, room->pixel + i * n_pixel, err));
     MDL_TRY(
-        mdl_encoder_forward(job->encoder, room->pixel, 1, job->height, job->width, &output, err));
-    pool(job, room->hidden, room->row);
-    rc = mdl_row_journal_add(journal, image, room->row, err);
+        mdl_encoder_forward(job->encoder, room->pixel, n, job->height, job->width, &output, err));
+    for (int64_t i = 0; i < n; i++) {
+        if (mdl_row_journal_has(journal, first + i))
+            continue;
+        pool(job, room->hidden + i * n_hidden, room->row);
+        MDL_TRY(mdl_row_journal_add(journal, first + i, room->row, err));
+    }
 done:
     return rc;
 }
@@ -228,42 +238,46 @@ static int stop_together(const job_t *job, int64_t n_left, mdl_error_t *err)
                : MDL_OK;
 }
 
-/* The images without a row, in their order. */
+/* The pieces with an image that has no row, in their order; n_left counts such images. */
 static int list_missing(const job_t *job, const mdl_row_journal_t *journal, int64_t **missing,
-                        int64_t *n_missing, mdl_error_t *err)
+                        int64_t *n_missing, int64_t *n_left, mdl_error_t *err)
 {
     int64_t n = job->extract->images->n;
-    int rc = mdl_alloc(missing, (size_t)n, sizeof **missing, "a list of images", err);
-    *n_missing = 0;
-    for (int64_t i = 0; rc == MDL_OK && i < n; i++)
-        if (!mdl_row_journal_has(journal, i))
-            (*missing)[(*n_missing)++] = i;
-    if (rc == MDL_OK && *n_missing < n)
-        mdl_log(MDL_LOG_INFO, "goes on: %" PRId64 " of %" PRId64 " images are encoded",
-                n - *n_missing, n);
+    int rc = mdl_alloc(missing, (size_t)(n / PIECE + 1), sizeof **missing, "a list of images", err);
+    *n_missing = *n_left = 0;
+    for (int64_t i = 0; rc == MDL_OK && i < n; i++) {
+        if (mdl_row_journal_has(journal, i))
+            continue;
+        (*n_left)++;
+        if (*n_missing == 0 || (*missing)[*n_missing - 1] != i / PIECE)
+            (*missing)[(*n_missing)++] = i / PIECE;
+    }
+    if (rc == MDL_OK && *n_left < n)
+        mdl_log(MDL_LOG_INFO, "goes on: %" PRId64 " of %" PRId64 " images are encoded", n - *n_left,
+                n);
     return rc;
 }
 
-/* The missing rows to the journal, dealt in pieces so that the first images are done first. */
+/* The missing rows to the journal, a piece a rank at a time. */
 static int compute_rows(const job_t *job, mdl_row_journal_t *journal, mdl_error_t *err)
 {
-    int64_t *missing = NULL, n_missing, n_rank = job->stage->n_rank;
+    int64_t *missing = NULL, n_missing = 0, n_left = 0, n_rank = job->stage->n_rank;
     room_t room = {0};
     mdl_progress_t progress;
     int rc = make_room(job, &room, err);
     if (rc == MDL_OK)
-        rc = list_missing(job, journal, &missing, &n_missing, err);
+        rc = list_missing(job, journal, &missing, &n_missing, &n_left, err);
     MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-    mdl_progress_start(&progress, "images", (double)n_missing);
-    for (int64_t n_done = 0; n_done < n_missing; n_done += PIECE * n_rank) {
-        int64_t first = n_done + PIECE * job->stage->rank;
-        for (int64_t i = first; i < first + PIECE && i < n_missing && rc == MDL_OK; i++)
-            rc = add_row(job, &room, missing[i], journal, err);
+    mdl_progress_start(&progress, "images", (double)n_left);
+    for (int64_t n_done = 0; n_done < n_missing; n_done += n_rank) {
+        int64_t mine = n_done + job->stage->rank;
+        if (mine < n_missing)
+            rc = add_piece(job, &room, missing[mine], journal, err);
         MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-        int64_t n_now = n_done + PIECE * n_rank;
-        n_now = n_now < n_missing ? n_now : n_missing;
-        MDL_TRY(stop_together(job, n_missing - n_now, err));
-        mdl_progress_update(&progress, (double)n_now);
+        double share = (double)(n_done + n_rank) / (double)n_missing;
+        share = share < 1 ? share : 1;
+        MDL_TRY(stop_together(job, (int64_t)((1 - share) * (double)n_left), err));
+        mdl_progress_update(&progress, share * (double)n_left);
     }
 done:
     free(missing);

@@ -1,5 +1,6 @@
 #include "kernels/attention.h"
 
+#include "kernels/clones.h"
 #include "kernels/expf.h"
 #include "kernels/matmul.h"
 
@@ -14,6 +15,7 @@ static int64_t first_seen(const mdl_attention_t *shape, int64_t position)
 
 /* score [n_row, ld] -> probability; row i keeps the entries that position first + i sees, the
  * rest become 0. */
+MDL_CLONES
 static void softmax_causal(float *score, float *log_sum, const mdl_attention_t *shape,
                            int64_t first, int64_t n_row, int64_t ld)
 {
@@ -63,6 +65,7 @@ void mdl_attention_forward(float *out, float *log_sum, float *scratch, const flo
 
 /* Turns score [n_row, n_row] into the probabilities and dscore (the gradient for them) into the
  * gradient for the scores before the softmax. */
+MDL_CLONES
 static void softmax_causal_backward(float *score, float *dscore, const float *log_sum,
                                     const float *dout, const float *out,
                                     const mdl_attention_t *shape, int64_t n_row)

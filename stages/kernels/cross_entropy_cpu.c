@@ -1,9 +1,11 @@
 #include "kernels/cross_entropy.h"
 
+#include "kernels/clones.h"
 #include "kernels/expf.h"
 
 #include <math.h> /* logf */
 
+MDL_CLONES
 void mdl_cross_entropy_forward(double *loss_sum, float *log_sum, const float *logit,
                                const int32_t *target, int64_t n_row, int64_t n_class)
 {
@@ -23,6 +25,7 @@ void mdl_cross_entropy_forward(double *loss_sum, float *log_sum, const float *lo
     *loss_sum += loss;
 }
 
+MDL_CLONES
 void mdl_cross_entropy_backward(float *dlogit, const float *logit, const float *log_sum,
                                 const int32_t *target, int64_t n_row, int64_t n_class, float scale)
 {

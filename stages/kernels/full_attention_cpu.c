@@ -1,10 +1,12 @@
 #include "kernels/full_attention.h"
 
+#include "kernels/clones.h"
 #include "kernels/expf.h"
 #include "kernels/matmul.h"
 
 #include <math.h> /* sqrtf */
 
+MDL_CLONES
 static void softmax(float *score, int64_t n_row, int64_t n_col)
 {
     for (int64_t row = 0; row < n_row; row++) {

@@ -1,11 +1,13 @@
 #include "kernels/geglu.h"
 
+#include "kernels/clones.h"
 #include "kernels/expf.h"
 
 /* (1 + tanh(u)) / 2 is the logistic function of 2u = SLOPE (x + CUBIC x^3). */
 #define SLOPE 1.59576912160573f /* 2 sqrt(2/pi) */
 #define CUBIC 0.044715f
 
+MDL_CLONES
 void mdl_geglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat)
 {
     for (int64_t row = 0; row < n_row; row++) {
@@ -19,6 +21,7 @@ void mdl_geglu_forward(float *out, const float *in, int64_t n_row, int64_t n_fea
     }
 }
 
+MDL_CLONES
 void mdl_geglu_backward(float *din, const float *dout, const float *in, int64_t n_row,
                         int64_t n_feat)
 {

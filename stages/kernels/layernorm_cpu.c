@@ -1,7 +1,10 @@
 #include "kernels/layernorm.h"
 
+#include "kernels/clones.h"
+
 #include <math.h> /* sqrtf */
 
+MDL_CLONES
 void mdl_layernorm_forward(float *out, const float *in, const float *weight, const float *bias,
                            int64_t n_row, int64_t n_feat, float eps)
 {

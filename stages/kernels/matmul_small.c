@@ -7,6 +7,11 @@
 /* Above this the repacking pays (measured on an AMD EPYC with OpenBLAS 0.3.21). */
 enum { MAX_SHORT = 32 };
 
+/* Rows of b that are gone through for every strip of columns before the next ones are: they stay
+ * in the second-level cache, where a whole head of a vocabulary would come from memory each time.
+ */
+enum { PIECE_BYTES = 256 << 10 };
+
 #define AVX2   __attribute__((target("avx2,fma")))
 #define INLINE AVX2 static inline __attribute__((always_inline))
 
@@ -195,11 +200,24 @@ int mdl_matmul_xn_small(float *out, int64_t ld_out, const float *a, int64_t row_
                         int64_t inner_step, const float *b, int64_t ld_b, int64_t n_row,
                         int64_t n_col, int64_t n_inner, float scale, float keep)
 {
-    const product_t p = {out,  a,     b,       ld_out, row_step, inner_step,
-                         ld_b, n_row, n_inner, scale,  keep};
     if (!suits(n_row < n_inner ? n_row : n_inner))
         return 0;
-    row_product(&p, n_col);
+    int64_t n_piece = PIECE_BYTES / (ld_b * (int64_t)sizeof *b);
+    n_piece = n_piece > MAX_SHORT ? n_piece : MAX_SHORT;
+    for (int64_t k = 0; k == 0 || k < n_inner; k += n_piece) {
+        const product_t p = {.out = out,
+                             .a = a + k * inner_step,
+                             .b = b + k * ld_b,
+                             .ld_out = ld_out,
+                             .row_step = row_step,
+                             .inner_step = inner_step,
+                             .ld_b = ld_b,
+                             .n_row = n_row,
+                             .n_inner = n_inner - k < n_piece ? n_inner - k : n_piece,
+                             .scale = scale,
+                             .keep = k > 0 ? 1.0f : keep};
+        row_product(&p, n_col);
+    }
     return 1;
 }
 

@@ -1,7 +1,10 @@
 #include "kernels/rmsnorm.h"
 
+#include "kernels/clones.h"
+
 #include <math.h> /* sqrtf */
 
+MDL_CLONES
 void mdl_rmsnorm_forward(float *out, float *inverse, const float *in, const float *weight,
                          int64_t n_row, int64_t n_feat, float eps)
 {
@@ -19,6 +22,7 @@ void mdl_rmsnorm_forward(float *out, float *inverse, const float *in, const floa
     }
 }
 
+MDL_CLONES
 void mdl_rmsnorm_backward(float *din, const float *dout, const float *in, const float *inverse,
                           const float *weight, int64_t n_row, int64_t n_feat)
 {

@@ -1,7 +1,9 @@
 #include "kernels/swiglu.h"
 
+#include "kernels/clones.h"
 #include "kernels/expf.h"
 
+MDL_CLONES
 void mdl_swiglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat)
 {
     for (int64_t row = 0; row < n_row; row++) {
@@ -13,6 +15,7 @@ void mdl_swiglu_forward(float *out, const float *in, int64_t n_row, int64_t n_fe
     }
 }
 
+MDL_CLONES
 void mdl_swiglu_backward(float *din, const float *dout, const float *in, int64_t n_row,
                          int64_t n_feat)
 {

@@ -2,6 +2,7 @@
 #include "fill.h"
 #include "kernels/attention.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/erff.h"
 #include "kernels/expf.h"
 #include "kernels/geglu.h"
 #include "kernels/gelu.h"
@@ -14,6 +15,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +161,28 @@ static void geglu(void **state)
     }
 }
 
+/* Every so many of the float32 numbers from 1e-18 to 6, of both signs. */
+static void error_function(void **state)
+{
+    (void)state;
+    uint32_t bits, last;
+    float first = 1e-18f, most = 6.0f;
+    double worst = 0;
+    memcpy(&bits, &first, sizeof bits);
+    memcpy(&last, &most, sizeof last);
+    for (; bits < last; bits += 1009) {
+        float x;
+        memcpy(&x, &bits, sizeof x);
+        double exact = erf((double)x), unit = (double)nextafterf((float)exact, 2) - (float)exact;
+        double off = fabs((double)mdl_erff(x) - exact) / unit;
+        worst = off > worst ? off : worst;
+        assert_true(mdl_erff(-x) == -mdl_erff(x));
+    }
+    if (!(worst <= 3))
+        fail_msg("off by %.2f units in the last place", worst);
+    assert_true(mdl_erff(0) == 0 && mdl_erff(INFINITY) == 1 && isnan(mdl_erff(NAN)));
+}
+
 static void gelu(void **state)
 {
     (void)state;
@@ -258,6 +282,7 @@ int main(void)
         cmocka_unit_test(rope),
         cmocka_unit_test(swiglu),
         cmocka_unit_test(geglu),
+        cmocka_unit_test(error_function),
         cmocka_unit_test(gelu),
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(attention),
