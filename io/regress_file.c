@@ -34,6 +34,25 @@ done:
     return rc;
 }
 
+/* After halving there are none. */
+static int write_rounds(hid_t file, const mdl_regress_t *regress, mdl_error_t *err)
+{
+    const int64_t n = regress->n_round;
+    int rc = MDL_OK;
+    if (n == 0)
+        return MDL_OK;
+    MDL_TRY(mdl_h5_write_int32(file, "/round", 1, &n, regress->round, err));
+    MDL_TRY(mdl_h5_write_int32(file, "/round_candidate", 1, &n, regress->round_candidate, err));
+    MDL_TRY(mdl_h5_write_double(file, "/round_mark", 1, &n, regress->round_mark, err));
+    MDL_TRY(mdl_h5_write_double(file, "/round_ratio", 1, &n, regress->round_ratio, err));
+    MDL_TRY(mdl_h5_write_double(file, "/round_error", 1, &n, regress->round_error, err));
+    MDL_TRY(mdl_h5_write_double(file, "/round_predicted", 1, &n, regress->round_predicted, err));
+    MDL_TRY(mdl_h5_write_double(file, "/round_sigma", 1, &n, regress->round_sigma, err));
+    rc = mdl_h5_write_text(file, "/round_kept", n, (const char *const *)regress->round_kept, err);
+done:
+    return rc;
+}
+
 int mdl_regress_write(const char *path, const mdl_provenance_t *provenance,
                       const mdl_regress_t *regress, mdl_error_t *err)
 {
@@ -41,7 +60,10 @@ int mdl_regress_write(const char *path, const mdl_provenance_t *provenance,
     int rc = mdl_result_create(&result, path, provenance, err);
     if (rc != MDL_OK)
         return rc;
-    return mdl_result_close(&result, write_columns(result.file, regress, err), err);
+    rc = write_columns(result.file, regress, err);
+    if (rc == MDL_OK)
+        rc = write_rounds(result.file, regress, err);
+    return mdl_result_close(&result, rc, err);
 }
 
 static int read_columns(hid_t file, mdl_regress_t *regress, mdl_error_t *err)
@@ -70,6 +92,25 @@ static int read_columns(hid_t file, mdl_regress_t *regress, mdl_error_t *err)
     MDL_TRY(mdl_h5_get_text(file, "choice", &regress->choice, err));
     MDL_TRY(mdl_h5_get_double(file, "confidence", &regress->confidence, err));
     rc = mdl_h5_get_double(file, "lost_seconds", &regress->lost_seconds, err);
+done:
+    return rc;
+}
+
+static int read_rounds(hid_t file, mdl_regress_t *regress, mdl_error_t *err)
+{
+    int64_t *n = &regress->n_round;
+    int rc;
+    if (H5Lexists(file, "/round", H5P_DEFAULT) <= 0)
+        return MDL_OK;
+    *n = -1;
+    MDL_TRY(mdl_h5_read_int32(file, "/round", 1, n, &regress->round, err));
+    MDL_TRY(mdl_h5_read_int32(file, "/round_candidate", 1, n, &regress->round_candidate, err));
+    MDL_TRY(mdl_h5_read_double(file, "/round_mark", 1, n, &regress->round_mark, err));
+    MDL_TRY(mdl_h5_read_double(file, "/round_ratio", 1, n, &regress->round_ratio, err));
+    MDL_TRY(mdl_h5_read_double(file, "/round_error", 1, n, &regress->round_error, err));
+    MDL_TRY(mdl_h5_read_double(file, "/round_predicted", 1, n, &regress->round_predicted, err));
+    MDL_TRY(mdl_h5_read_double(file, "/round_sigma", 1, n, &regress->round_sigma, err));
+    rc = mdl_h5_read_text(file, "/round_kept", n, &regress->round_kept, err);
 done:
     return rc;
 }
@@ -105,6 +146,15 @@ static int check(const mdl_regress_t *regress, mdl_error_t *err)
             return mdl_fail(err, MDL_E_INPUT, "point %lld: row %d, ratio %g, error %g",
                             (long long)i, (int)regress->point_candidate[i], regress->point_ratio[i],
                             regress->point_error[i]);
+    for (int64_t i = 0; i < regress->n_round; i++)
+        if (regress->round_candidate[i] < 0 ||
+            regress->round_candidate[i] >= regress->n_candidate || regress->round[i] < 1 ||
+            (i > 0 && regress->round[i] < regress->round[i - 1]) ||
+            !(regress->round_mark[i] > 0 && regress->round_mark[i] <= 1) ||
+            !(regress->round_ratio[i] >= 0 && regress->round_ratio[i] <= 1))
+            return mdl_fail(err, MDL_E_INPUT, "decision %lld: row %d in round %d at ratio %g",
+                            (long long)i, (int)regress->round_candidate[i], (int)regress->round[i],
+                            regress->round_mark[i]);
     return MDL_OK;
 }
 
@@ -116,6 +166,8 @@ int mdl_regress_read(const char *path, mdl_regress_t *regress, mdl_error_t *err)
     if (rc != MDL_OK)
         return rc;
     rc = read_columns(file, regress, err);
+    if (rc == MDL_OK)
+        rc = read_rounds(file, regress, err);
     if (rc == MDL_OK && (rc = check(regress, err)) != MDL_OK)
         mdl_error_prefix(err, "%s: not what mordal-regress writes", path);
     mdl_h5_close(file);
@@ -143,6 +195,14 @@ void mdl_regress_free(mdl_regress_t *regress)
     free(regress->point_error);
     free(regress->point_stderr);
     free(regress->point_used);
+    free(regress->round);
+    free(regress->round_candidate);
+    free(regress->round_mark);
+    free(regress->round_ratio);
+    free(regress->round_error);
+    free(regress->round_predicted);
+    free(regress->round_sigma);
+    free(regress->round_kept);
     free(regress->choice);
     *regress = (mdl_regress_t){0};
 }

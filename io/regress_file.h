@@ -5,8 +5,11 @@
  * /intercept float64 (N), NaN where there is no fit: log(error) = intercept + slope log(ratio),
  * natural logarithms; /ratio_trained /train_seconds float64 (N);
  * /point_candidate int32 (P) row of each point, /point_ratio /point_error /point_stderr float64
- * (P); /point_used uint8 (P): 1 = in the fit. Attributes as of every result, and choice (text
- * "VE+LM"), confidence (double), lost_seconds (double).
+ * (P); /point_used uint8 (P): 1 = in the fit; where candidates were trained in rounds, one line for
+ * each decision: /round int32 (D) from 1, /round_candidate int32 (D) row, /round_mark
+ * /round_ratio /round_error /round_predicted /round_sigma float64 (D), /round_kept string (D) why
+ * it was kept, empty when it was cut; D = 0 after halving. Attributes as of every result, and
+ * choice (text "VE+LM"), confidence (double), lost_seconds (double).
  *
  * The chosen candidate at ratio 1: schema "mordal-final", version 1: /candidate string (1),
  * /ratio /error /error_stderr /loss /train_seconds float64 (1). */
@@ -24,6 +27,10 @@ typedef struct {
     int32_t *point_candidate;
     double *point_ratio, *point_error, *point_stderr;
     uint8_t *point_used;
+    int64_t n_round; /* decisions */
+    int32_t *round, *round_candidate;
+    double *round_mark, *round_ratio, *round_error, *round_predicted, *round_sigma;
+    char **round_kept;
     char *choice;
     double confidence, lost_seconds;
 } mdl_regress_t;

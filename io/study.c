@@ -95,6 +95,23 @@ static int check_zoo(const mdl_study_t *study, const char *file, mdl_error_t *er
     return MDL_OK;
 }
 
+int mdl_study_in_rounds(const mdl_study_t *study)
+{
+    return study->search.strategy != NULL && strcmp(study->search.strategy, "paper") != 0;
+}
+
+/* Puts the strategy's own value where the study leaves the choice to it. */
+static void settle_search(mdl_study_t *study)
+{
+    const int in_rounds = mdl_study_in_rounds(study);
+    if (study->search.start_ratio == 0)
+        study->search.start_ratio = in_rounds ? 1.0 / 64 : 0.03;
+    if (study->search.max_ratio == 0)
+        study->search.max_ratio = in_rounds ? 1 : 0.125;
+    if (study->search.confidence == 0)
+        study->search.confidence = strcmp(study->search.strategy, "cross") == 0 ? 0.7 : 0.9;
+}
+
 /* What no key can tell by itself. */
 static int check_settings(const mdl_study_t *study, const char *file, mdl_error_t *err)
 {
@@ -220,6 +237,7 @@ static int parse(const study_text_t *text, const char *file, mdl_study_t **study
     MDL_TRY(mdl_study_parse(*study, file, text->bytes, text->n_byte, err));
     if ((*study)->name == NULL)
         MDL_TRY(set_name(*study, err));
+    settle_search(*study);
     MDL_TRY(check_zoo(*study, file, err));
     MDL_TRY(check_settings(*study, file, err));
 done:

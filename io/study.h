@@ -58,10 +58,14 @@ typedef struct {
     } clusters;
 
     struct {
+        char *strategy;     /* paper | interval | cross */
         double start_ratio; /* b of the paper: share of the alignment data of the first rung */
         double eta;         /* keep 1/eta, multiply the ratio by eta */
         double max_ratio;   /* R */
         int64_t keep;       /* K clusters */
+        double confidence;  /* of the intervals that interval and cross cut by */
+        double margin;      /* standard errors by which their leader has to be beaten */
+        double floor;       /* ratio before which they cut no slow starter */
     } search;
 
     struct {
@@ -110,6 +114,10 @@ typedef struct {
         char *extra; /* more #SBATCH words */
     } slurm;
 } mdl_study_t;
+
+/* 1 when candidates are trained in rounds (interval, cross), all of them by mordal-regress; 0 for
+ * the rungs of the paper. Not collective. */
+int mdl_study_in_rounds(const mdl_study_t *study);
 
 /* Reads and checks the study on rank 0 and gives it to all ranks (each parses the same bytes).
  * Relative paths become absolute, against the study file's folder. Collective over comm.

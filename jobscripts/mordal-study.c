@@ -30,12 +30,13 @@ static void print_int(const char *key, int64_t value)
     printf("%s='%lld'\n", key, (long long)value);
 }
 
-/* Rungs b, b eta, b eta^2 ... up to R. */
+/* Rungs b, b eta, b eta^2 ... up to R; none where candidates are trained in rounds. */
 static int count_rungs(const mdl_study_t *study)
 {
     double ratio = study->search.start_ratio;
     int n = 0;
-    while (ratio <= study->search.max_ratio * (1 + 1e-9) && n < 1000) {
+    while (!mdl_study_in_rounds(study) && ratio <= study->search.max_ratio * (1 + 1e-9) &&
+           n < 1000) {
         n++;
         ratio *= study->search.eta;
     }

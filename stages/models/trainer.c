@@ -38,26 +38,48 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* The ratios of rungs and of the regression's points. Returns their number. */
+static int list_rung_marks(const mdl_study_t *study, double *marks)
+{
+    double ratio = study->search.start_ratio;
+    int n = 0;
+    for (; ratio <= study->search.max_ratio + SAME; ratio *= study->search.eta)
+        marks[n++] = ratio;
+    ratio = study->search.max_ratio;
+    for (int64_t point = 0; point < study->regress.max_points; point++) {
+        marks[n++] = ratio;
+        ratio /= study->regress.divisor;
+    }
+    return n;
+}
+
+/* The ratios of rounds, and two below the first, so that it has slopes to go by. */
+static int list_round_marks(const mdl_study_t *study, double *marks)
+{
+    const double divisor = study->regress.divisor;
+    const double last = study->search.start_ratio / (divisor * divisor) * (1 - 1e-6);
+    int n = 0;
+    for (double ratio = study->search.max_ratio; ratio >= last; ratio /= divisor)
+        marks[n++] = ratio;
+    return n;
+}
+
 int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl_error_t *err)
 {
-    double ratio = study->search.start_ratio, last = study->search.max_ratio;
-    double eta = study->search.eta, divisor = study->regress.divisor;
-    if (!(ratio > 1e-6 && ratio <= last && last <= 1 && eta > 1 + 1e-3 && divisor > 1 + 1e-3))
+    const double first = study->search.start_ratio, last = study->search.max_ratio;
+    const double eta = study->search.eta, divisor = study->regress.divisor;
+    if (!(first > 1e-6 && first <= last && last <= 1 && eta > 1 + 1e-3 && divisor > 1 + 1e-3))
         return mdl_fail(err, MDL_E_INPUT,
                         "search.start_ratio %g, search.max_ratio %g, search.eta %g and "
                         "regress.divisor %g don't go together",
-                        ratio, last, eta, divisor);
-    int64_t n_point = study->regress.max_points;
-    int n_rung = 2 + (int)(log(last / ratio) / log(eta)), n = 0;
-    int rc = mdl_alloc(marks, (size_t)(n_rung + n_point) + 2, sizeof **marks, "marks", err);
+                        first, last, eta, divisor);
+    const double step = eta < divisor ? eta : divisor;
+    const int n_most = 6 + (int)(log(last / first) / log(step)) + (int)study->regress.max_points;
+    int rc = mdl_alloc(marks, (size_t)n_most, sizeof **marks, "marks", err);
     if (rc != MDL_OK)
         return rc;
-    for (int rung = 0; rung < n_rung; rung++, ratio *= eta)
-        if (ratio <= last + SAME)
-            (*marks)[n++] = ratio;
-    ratio = last;
-    for (int64_t point = 0; point < n_point; point++, ratio /= divisor)
-        (*marks)[n++] = ratio;
+    int n = mdl_study_in_rounds(study) ? list_round_marks(study, *marks)
+                                       : list_rung_marks(study, *marks);
     (*marks)[n++] = 1;
     qsort(*marks, (size_t)n, sizeof **marks, ascending);
     *n_mark = 0;

@@ -37,7 +37,8 @@ typedef struct {
 } mdl_trainer_class_t;
 
 /* The marks of a study: all ratios at which a checkpoint is kept and a point can be measured: the
- * rungs b, b eta, ... <= R and the regression's R, R/u, R/u^2, ... (max_points of them), and 1.
+ * rungs b, b eta, ... <= R and the regression's R, R/u, R/u^2, ... (max_points of them), or for
+ * rounds R, R/u, ... down to two below b; and 1.
  * Ascending, without doubles (1e-9). Freed by the caller. */
 int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl_error_t *err);
 

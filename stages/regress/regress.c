@@ -6,8 +6,10 @@
 #include "models/trainer_settings.h"
 #include "mpi/agree.h"
 #include "regress/fit.h"
+#include "regress/rounds_study.h"
 #include "regress/table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ typedef struct {
     mdl_candidate_t *candidates;
     double *from;
     mdl_sweep_result_t *results;
+    mdl_study_rounds_t rounds;
 } run_t;
 
 int mdl_regress_is_done(mdl_stage_t *stage, const char *path, const mdl_provenance_t *provenance)
@@ -43,20 +46,31 @@ int mdl_regress_is_done(mdl_stage_t *stage, const char *path, const mdl_provenan
     return done;
 }
 
+/* The settings of rounds; nothing where there are none. New memory. */
+static char *round_settings(const mdl_study_t *study)
+{
+    if (!mdl_study_in_rounds(study))
+        return mdl_text("%s", "");
+    return mdl_text("search.strategy=%s\nsearch.start_ratio=%.15g\nsearch.confidence=%.15g\n"
+                    "search.margin=%.15g\nsearch.floor=%.15g\n",
+                    study->search.strategy, study->search.start_ratio, study->search.confidence,
+                    study->search.margin, study->search.floor);
+}
+
 static int set_provenance(run_t *run, mdl_error_t *err)
 {
     const mdl_study_t *study = run->study;
-    char *settings = NULL;
+    char *settings = NULL, *rounds = round_settings(study);
     int rc;
     MDL_TRY(mdl_trainer_settings(study, &settings, err));
     run->output = mdl_study_path(study, "regress/regress.h5");
     run->configuration = mdl_text(
-        "search.max_ratio=%.15g\nregress.method=%s\nregress.divisor=%.15g\nregress.points=%lld\n"
+        "%ssearch.max_ratio=%.15g\nregress.method=%s\nregress.divisor=%.15g\nregress.points=%lld\n"
         "regress.tolerance=%.15g\nregress.max_points=%lld\nregress.confidence=%.15g\n%s",
-        study->search.max_ratio, study->regress.method, study->regress.divisor,
+        rounds, study->search.max_ratio, study->regress.method, study->regress.divisor,
         (long long)study->regress.points, study->regress.tolerance,
         (long long)study->regress.max_points, study->regress.confidence, settings);
-    if (run->output == NULL || run->configuration == NULL)
+    if (run->output == NULL || rounds == NULL || run->configuration == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for the configuration"));
     run->provenance = (mdl_provenance_t){
         .schema = "mordal-regress", .version = 1, .configuration = run->configuration};
@@ -64,6 +78,7 @@ static int set_provenance(run_t *run, mdl_error_t *err)
              run->survivors.inputs_digest);
 done:
     free(settings);
+    free(rounds);
     return rc;
 }
 
@@ -134,8 +149,8 @@ static double lost_seconds(const mdl_study_t *study, const mdl_candidates_t *zoo
     return sum;
 }
 
-/* Trains and measures, or prints what that would take. */
-static int measure(run_t *run, mdl_error_t *err)
+/* Trains the survivors of halving to R and measures them, or prints what that would take. */
+static int measure_survivors(run_t *run, mdl_error_t *err)
 {
     const mdl_study_t *study = run->study;
     const mdl_fit_rule_t rule = {study->regress.points, study->regress.tolerance,
@@ -173,13 +188,25 @@ static int measure(run_t *run, mdl_error_t *err)
     return rc;
 }
 
+static int measure(run_t *run, mdl_error_t *err)
+{
+    return mdl_study_in_rounds(run->study)
+               ? mdl_study_rounds_run(run->stage, run->study, &run->survivors.zoo, &run->predict,
+                                      run->results, &run->rounds, err)
+               : measure_survivors(run, err);
+}
+
 static void log_table(const mdl_regress_t *regress)
 {
-    for (int64_t i = 0; i < regress->n_candidate && i < 10; i++)
-        if (regress->predicted[i] >= 0)
+    for (int64_t i = 0; i < regress->n_candidate && i < 10; i++) {
+        if (isfinite(regress->low[i]))
             mdl_log(MDL_LOG_INFO, "%2lld. %-30s predicted error %.4f (%.4f to %.4f)",
                     (long long)i + 1, regress->candidate[i], regress->predicted[i], regress->low[i],
                     regress->high[i]);
+        else if (regress->predicted[i] >= 0)
+            mdl_log(MDL_LOG_INFO, "%2lld. %-30s predicted error %.4f (%s)", (long long)i + 1,
+                    regress->candidate[i], regress->predicted[i], regress->status[i]);
+    }
     mdl_log(MDL_LOG_INFO, "the choice is %s", regress->choice);
 }
 
@@ -191,7 +218,8 @@ static int conclude(run_t *run, mdl_error_t *err)
                                      .results = run->results,
                                      .index = run->index,
                                      .n_result = run->n,
-                                     .max_ratio = run->study->search.max_ratio,
+                                     .rounds =
+                                         mdl_study_in_rounds(run->study) ? &run->rounds : NULL,
                                      .predict = run->predict,
                                      .lost_seconds = lost_seconds(run->study, &run->survivors.zoo)};
     int rc = mdl_table_make(&input, &regress, err);
@@ -216,6 +244,7 @@ int mdl_regress_run(mdl_stage_t *stage, const mdl_study_t *study, mdl_error_t *e
         rc = mdl_on_root(stage->comm, stage->rank, conclude(&run, err), err);
 done:
     mdl_survivors_free(&run.survivors);
+    mdl_study_rounds_free(&run.rounds);
     free(run.output);
     free(run.configuration);
     free(run.index);

@@ -249,18 +249,32 @@ static double stands_for(const mdl_rounds_t *rounds, int64_t llm)
     return sum;
 }
 
+/* Seconds that a language model takes with all encoders. */
+static double seconds_of(const mdl_rounds_t *rounds, int64_t llm)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < rounds->n; i++)
+        sum += rounds->llm[i] == llm ? rounds->seconds[i] : 0;
+    return sum;
+}
+
+/* Of the cheaper half of the language models the one that stands for most of the others; the
+ * cheapest where that doesn't tell. */
 static int64_t best_column(const mdl_rounds_t *rounds)
 {
-    int64_t best = 0;
-    double most = -1;
+    int64_t best = -1;
+    double most = 0, least = 0;
     for (int64_t llm = 0; llm < rounds->n_llm; llm++) {
-        double seconds = 0;
-        for (int64_t i = 0; i < rounds->n; i++)
-            seconds += rounds->llm[i] == llm ? rounds->seconds[i] : 0;
-        const double rate = stands_for(rounds, llm) / seconds;
-        if (rate > most) {
-            most = rate;
+        const double seconds = seconds_of(rounds, llm), stands = stands_for(rounds, llm);
+        int64_t n_cheaper = 0;
+        for (int64_t other = 0; other < rounds->n_llm; other++)
+            n_cheaper += seconds_of(rounds, other) < seconds;
+        if (n_cheaper >= (rounds->n_llm + 1) / 2)
+            continue;
+        if (best < 0 || stands > most || (stands == most && seconds < least)) {
             best = llm;
+            most = stands;
+            least = seconds;
         }
     }
     return best;

@@ -60,8 +60,9 @@ int mdl_rounds_interval(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, d
                         int64_t *choice, mdl_error_t *err);
 
 /* The same along one column and one row of the matrix: the encoders with the language model that
- * stands for most of the others a second, then the language models of the best encoder. The rest is
- * added up from both, in log error. Needs every pair. As above; MDL_E_INPUT without the matrix. */
+ * stands for most of the others among the cheaper half, then the language models of the best
+ * encoder. The rest is added up from both, in log error. Needs every pair. As above; MDL_E_INPUT
+ * without the matrix. */
 int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, double *score,
                      int64_t *choice, mdl_error_t *err);
 

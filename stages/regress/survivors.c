@@ -80,12 +80,13 @@ int mdl_survivors_read(const mdl_study_t *study, mdl_survivors_t *survivors, mdl
     MDL_TRY(mdl_candidates_read(inputs[0], &survivors->zoo, err));
     MDL_TRY(mdl_alloc(&survivors->dropped_in, (size_t)survivors->zoo.n_cluster,
                       sizeof *survivors->dropped_in, "clusters", err));
-    do {
+    while (!mdl_study_in_rounds(study) &&
+           (survivors->n_rung == 0 || !survivors->rungs[survivors->n_rung - 1].finished)) {
         if (survivors->n_rung == MAX_RUNG)
             MDL_TRY(
                 mdl_fail(err, MDL_E_INPUT, "more than %d rungs and none is the last", MAX_RUNG));
         MDL_TRY(read_rung(study, survivors, inputs, err));
-    } while (!survivors->rungs[survivors->n_rung - 1].finished);
+    }
     rc = mdl_result_inputs_digest((const char *const *)inputs, (int)survivors->n_rung + 1,
                                   survivors->inputs_digest, err);
 done:

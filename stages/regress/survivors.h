@@ -1,4 +1,5 @@
-/* What halving left: which clusters live, and what was measured of the others. */
+/* What halving left: which clusters live, and what was measured of the others. Where candidates are
+ * trained in rounds there is no halving, and all live. */
 #ifndef MDL_REGRESS_SURVIVORS_H
 #define MDL_REGRESS_SURVIVORS_H
 

@@ -15,6 +15,8 @@ typedef struct {
     const char *name;
     int64_t index;                    /* in the zoo */
     const mdl_sweep_result_t *result; /* NULL for a dropped one */
+    int is_choice;                    /* of the rounds */
+    int is_trained;
     mdl_fit_t fit;
     double error, loss; /* at R, or of the last rung; NaN when never measured */
     double ratio, seconds;
@@ -31,6 +33,8 @@ static int compare(double a, double b)
 static int compare_rows(const void *left, const void *right)
 {
     const row_t *a = left, *b = right;
+    if (a->is_choice != b->is_choice)
+        return b->is_choice - a->is_choice;
     if (a->state != b->state)
         return a->state < b->state ? -1 : 1;
     if (a->dropped_in != b->dropped_in)
@@ -83,6 +87,13 @@ static row_t make_row(const mdl_table_input_t *input, int64_t index)
             row.result = &input->results[i];
     if (row.result == NULL)
         return row;
+    row.is_choice = input->rounds != NULL && input->rounds->choice == index;
+    row.is_trained = row.result->n_point > 0;
+    if (input->rounds != NULL && !row.is_trained && !row.result->failed) {
+        row.state = PREDICTED;
+        row.fit.predicted = exp(input->rounds->score[index]);
+        return row;
+    }
     row.state = row.result->failed || row.result->n_point == 0 ? FAILED : PREDICTED;
     if (row.state == FAILED)
         return row;
@@ -90,7 +101,7 @@ static row_t make_row(const mdl_table_input_t *input, int64_t index)
         row.fit = mdl_fit_line(row.result->points, row.result->n_point, input->predict.confidence);
     row.error = row.result->points[0].error;
     row.loss = row.result->points[0].loss;
-    row.ratio = input->max_ratio;
+    row.ratio = row.result->points[0].ratio;
     row.seconds = row.result->points[0].train_seconds;
     return row;
 }
@@ -101,7 +112,7 @@ static void list_curves(const row_t *rows, int64_t n_row, mdl_predict_curve_t *c
 {
     *n = 0;
     for (int64_t i = 0; i < n_row; i++) {
-        if (rows[i].state != PREDICTED)
+        if (rows[i].state != PREDICTED || !rows[i].is_trained)
             continue;
         const int n_point = rows[i].result->n_point;
         for (int k = 0; k < n_point; k++)
@@ -128,7 +139,7 @@ static int predict_rows(const mdl_table_input_t *input, row_t *rows, int64_t n_r
     list_curves(rows, n_row, curves, room, &n);
     MDL_TRY(mdl_predict(&input->predict, curves, n, predictions, err));
     for (int64_t i = 0, k = 0; i < n_row; i++) {
-        if (rows[i].state != PREDICTED)
+        if (rows[i].state != PREDICTED || !rows[i].is_trained)
             continue;
         const mdl_prediction_t *prediction = &predictions[k++];
         rows[i].fit = (mdl_fit_t){.n_point = prediction->n_point,
@@ -151,6 +162,8 @@ static char *status_of(const row_t *row)
         return mdl_text("dropped in rung %lld", (long long)row->dropped_in);
     if (row->state == FAILED)
         return mdl_text("failed");
+    if (!row->is_trained)
+        return mdl_text("estimated");
     return mdl_text(isnan(row->fit.slope) ? "predicted without a fit" : "predicted");
 }
 
@@ -275,6 +288,62 @@ done:
     return rc;
 }
 
+static const char *const kept_because[] = {[MDL_KEEP_NOT] = "",
+                                           [MDL_KEEP_LEADER] = "leader",
+                                           [MDL_KEEP_VALUE] = "lowest error so far",
+                                           [MDL_KEEP_REACH] = "in reach",
+                                           [MDL_KEEP_SLOW] = "slow starter"};
+
+static int alloc_rounds(mdl_regress_t *regress, size_t n, mdl_error_t *err)
+{
+    double **const columns[] = {&regress->round_mark, &regress->round_ratio, &regress->round_error,
+                                &regress->round_predicted, &regress->round_sigma};
+    int rc;
+    MDL_TRY(mdl_alloc(&regress->round, n, sizeof *regress->round, "rounds", err));
+    MDL_TRY(
+        mdl_alloc(&regress->round_candidate, n, sizeof *regress->round_candidate, "rounds", err));
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        MDL_TRY(mdl_alloc(columns[i], n, sizeof **columns[i], "rounds", err));
+done:
+    return rc;
+}
+
+/* The decisions of the rounds, with the rows that their candidates have come to. */
+static int fill_rounds(const mdl_table_input_t *input, const row_t *rows, mdl_regress_t *regress,
+                       mdl_error_t *err)
+{
+    const int64_t n = input->rounds != NULL ? input->rounds->n_decision : 0;
+    const char **kept = NULL;
+    int32_t *row_of = NULL;
+    int rc = MDL_OK;
+    if (n == 0)
+        return MDL_OK;
+    MDL_TRY(alloc_rounds(regress, (size_t)n, err));
+    MDL_TRY(mdl_alloc(&kept, (size_t)n, sizeof *kept, "rounds", err));
+    MDL_TRY(mdl_alloc(&row_of, (size_t)regress->n_candidate, sizeof *row_of, "rounds", err));
+    for (int64_t i = 0; i < regress->n_candidate; i++)
+        row_of[rows[i].index] = (int32_t)i;
+    for (int64_t k = 0; k < n; k++) {
+        const mdl_decision_t *decision = &input->rounds->decisions[k];
+        regress->round[k] = decision->round;
+        regress->round_candidate[k] = row_of[decision->candidate];
+        regress->round_mark[k] = decision->mark;
+        regress->round_ratio[k] = decision->belief.ratio;
+        regress->round_error[k] = decision->belief.ratio > 0 ? decision->belief.error : NAN;
+        regress->round_predicted[k] = exp(decision->belief.log_error);
+        regress->round_sigma[k] = decision->belief.sigma;
+        kept[k] = kept_because[decision->keep];
+    }
+    regress->n_round = n;
+    regress->round_kept = mdl_text_block(kept, n);
+    if (regress->round_kept == NULL)
+        rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for rounds");
+done:
+    free(kept);
+    free(row_of);
+    return rc;
+}
+
 int mdl_table_make(const mdl_table_input_t *input, mdl_regress_t *regress, mdl_error_t *err)
 {
     const int64_t n = input->survivors->zoo.n_candidate;
@@ -297,7 +366,8 @@ int mdl_table_make(const mdl_table_input_t *input, mdl_regress_t *regress, mdl_e
                          rows[0].result != NULL ? rows[0].result->reason : ""));
     MDL_TRY(fill_texts(input, rows, regress, err));
     MDL_TRY(fill_columns(input, rows, regress, err));
-    rc = fill_points(input, rows, regress, err);
+    MDL_TRY(fill_points(input, rows, regress, err));
+    rc = fill_rounds(input, rows, regress, err);
 done:
     free(rows);
     if (rc != MDL_OK)

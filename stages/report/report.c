@@ -8,6 +8,7 @@
 #include "report/html.h"
 #include "report/provenance.h"
 #include "report/ranking.h"
+#include "report/rounds_plot.h"
 #include "report/scaling_plot.h"
 #include "report/style.h"
 
@@ -140,8 +141,9 @@ static void draw_ranking(mdl_buffer_t *page, const mdl_report_input_t *input)
     }
     mdl_buffer_add(page,
                    "<p>Error is 1 minus the score on the target task, predicted for the whole "
-                   "alignment run. Pairs of dropped clusters have no prediction. The same "
-                   "table is in <code>ranking.csv</code>.</p>\n");
+                   "alignment run. Pairs of dropped clusters have no prediction; pairs that rounds "
+                   "never trained have an estimate from those that are like them. The same table "
+                   "is in <code>ranking.csv</code>.</p>\n");
     mdl_ranking_draw(page, &input->regress, N_OPEN_ROW);
 }
 
@@ -209,6 +211,20 @@ static int draw_halving(mdl_buffer_t *page, const mdl_report_input_t *input, mdl
     return mdl_halving_draw(page, input->rungs, input->n_rung, err);
 }
 
+static int draw_search(mdl_buffer_t *page, const mdl_report_input_t *input, mdl_error_t *err)
+{
+    if (input->has_regress && input->regress.n_round > 0) {
+        heading(page, "rounds", "Rounds");
+        return mdl_rounds_draw(page, &input->regress, err);
+    }
+    if (input->study != NULL && mdl_study_in_rounds(input->study)) {
+        heading(page, "rounds", "Rounds");
+        missing(page, input, "The search is", "mordal-regress", "");
+        return MDL_OK;
+    }
+    return draw_halving(page, input, err);
+}
+
 static void draw_scaling(mdl_buffer_t *page, const mdl_report_input_t *input)
 {
     heading(page, "scaling", "Scaling");
@@ -216,9 +232,8 @@ static void draw_scaling(mdl_buffer_t *page, const mdl_report_input_t *input)
         missing(page, input, "The fit of the scaling lines is", "mordal-regress", "");
         return;
     }
-    mdl_buffer_add(page, "<p>All candidates of the clusters that were left: the logarithm of the "
-                         "error falls on a line in the logarithm of the share of alignment "
-                         "data.</p>\n");
+    mdl_buffer_add(page, "<p>The best candidates of those that were trained: the logarithm of the "
+                         "error against the logarithm of the share of alignment data.</p>\n");
     mdl_scaling_draw(page, input, N_PANEL);
 }
 
@@ -242,7 +257,7 @@ int mdl_report_page(mdl_buffer_t *page, const mdl_report_input_t *input, mdl_err
     draw_answer(page, input, &cost);
     draw_ranking(page, input);
     MDL_TRY(draw_similarity(page, input, err));
-    MDL_TRY(draw_halving(page, input, err));
+    MDL_TRY(draw_search(page, input, err));
     draw_scaling(page, input);
     MDL_TRY(draw_cost(page, input, &cost, err));
     heading(page, "provenance", "Where every number came from");

@@ -164,6 +164,11 @@ int mdl_rung_plan(mdl_stage_t *stage, const mdl_study_t *study, const mdl_rung_o
     if (stage->n_argument > 0)
         rc = mdl_fail(err, MDL_E_USAGE, "'%s' is no option; inputs are named by options (--help)",
                       stage->arguments[0]);
+    else if (mdl_study_in_rounds(study))
+        rc = mdl_fail(err, MDL_E_USAGE,
+                      "search.strategy is %s, which has no rungs: run mordal-regress, or set it to "
+                      "paper",
+                      study->search.strategy);
     else if (options->rung < 0)
         rc = mdl_fail(err, MDL_E_USAGE, "--rung counts from 1");
     else if (stage->rank == 0)

@@ -6,7 +6,7 @@ set -euo pipefail
 
 # make_command_study SCRIPT_TEXT [MORE_TRAINER_YAML]: four candidate clusters of one candidate each.
 make_command_study() {
-    make_study "good slow bad odd" "lm" "search: {start_ratio: 0.125, eta: 2, max_ratio: 0.25, keep: 1}
+    make_study "good slow bad odd" "lm" "search: {strategy: paper, start_ratio: 0.125, eta: 2, max_ratio: 0.25, keep: 1}
 regress: {divisor: 2, points: 2, max_points: 3}
 trainer:
   kind: command

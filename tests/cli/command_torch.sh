@@ -7,7 +7,7 @@ python3 -c 'import torch, numpy, h5py' 2> /dev/null || { echo "no PyTorch here";
 
 example=$MORDAL_SOURCE_DIR/docs/quickstart/command/train_candidate.py
 zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo
-make_study "dinov2s efflite0" "unicode" "search: {start_ratio: 0.1, eta: 2, max_ratio: 0.1, keep: 1}
+make_study "dinov2s efflite0" "unicode" "search: {strategy: paper, start_ratio: 0.1, eta: 2, max_ratio: 0.1, keep: 1}
 regress: {divisor: 2, points: 2, max_points: 3}
 trainer:
   kind: command

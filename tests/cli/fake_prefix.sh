@@ -97,6 +97,7 @@ zoo:
   sample_ids: zoo/ids.txt
 YAML
     cat >>"$1/STUDY.yaml"
+    grep -q '^search:' "$1/STUDY.yaml" || echo 'search: {strategy: paper}' >>"$1/STUDY.yaml"
 }
 
 fail() {

@@ -60,7 +60,7 @@ expect 0 'clusters: 2, no more than K = 2: nothing to halve' mpiexec -n 2 mordal
 rm -r study
 
 # One encoder only, one language model only, one candidate only.
-make_study "dinov2s" "tinygpt_kjv" 'search: {start_ratio: 0.0625, eta: 2, max_ratio: 0.125, keep: 1}
+make_study "dinov2s" "tinygpt_kjv" 'search: {strategy: paper, start_ratio: 0.0625, eta: 2, max_ratio: 0.125, keep: 1}
 regress: {divisor: 2, points: 2, max_points: 3}
 trainer: {kind: replay, replay: {curves: curves.csv}}'
 cp "$MORDAL_SOURCE_DIR/tests/cli/curves.csv" study/

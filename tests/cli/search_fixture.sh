@@ -31,7 +31,7 @@ make_clusters() {
 make_replay_study() {
     make_study "dinov2s efflite0 mobilenetv2 svtrv2 ppocrdet" \
         "tinygpt_foldoc tinygpt_kjv tinyllama_wordnet" \
-        'search: {start_ratio: 0.03125, eta: 2, max_ratio: 0.125, keep: 2}
+        'search: {strategy: paper, start_ratio: 0.03125, eta: 2, max_ratio: 0.125, keep: 2}
 regress: {divisor: 2, points: 2, max_points: 3, confidence: 0.9}
 trainer:
   kind: replay

@@ -7,7 +7,7 @@ source "$MORDAL_SOURCE_DIR/tests/slurm/with_cluster.sh"
 cluster_up 2
 make_fake_study study <<'YAML'
 regress: {train_choice: false}
-search: {start_ratio: 0.125}
+search: {strategy: paper, start_ratio: 0.125}
 slurm: {nodes: 2, time: 4, launcher: mpirun, max_requeues: 1}
 YAML
 

@@ -78,7 +78,12 @@ static void test_defaults(void **state)
     assert_int_equal(study->zoo.n_language, 1);
     assert_string_equal(study->similarity.estimator, "minibatch");
     assert_true(study->clusters.vision_threshold == 0.7);
-    assert_true(study->search.max_ratio == 0.125);
+    assert_string_equal(study->search.strategy, "cross");
+    assert_true(study->search.max_ratio == 1 && study->search.start_ratio == 1.0 / 64);
+    assert_true(study->search.confidence == 0.7);
+    mdl_study_free(study);
+    assert_int_equal(read_text(ZOO "search: {strategy: paper}\n", &study, &err), MDL_OK);
+    assert_true(study->search.max_ratio == 0.125 && study->search.start_ratio == 0.03);
     assert_true(study->regress.tolerance == 5e-5);
     assert_int_equal(study->regress.train_choice, 1);
     assert_int_equal(study->trainer.kind, MDL_TRAINER_NATIVE);
@@ -138,8 +143,10 @@ static const mistake_t mistakes[] = {
     {ZOO "seed: 18446744073709551616\n", MDL_E_INPUT, {"seed"}},
     {ZOO "search: {eta: 1}\n", MDL_E_INPUT, {"search.eta", "(1,)"}},
     {ZOO "search: {eta: .nan}\n", MDL_E_INPUT, {"search.eta", "finite"}},
-    {ZOO "search: {start_ratio: 0}\n", MDL_E_INPUT, {"search.start_ratio", "(0,1]"}},
-    {ZOO "search: {start_ratio: 0.5}\n", MDL_E_INPUT, {"larger than search.max_ratio"}},
+    {ZOO "search: {start_ratio: -1}\n", MDL_E_INPUT, {"search.start_ratio", "[0,1]"}},
+    {ZOO "search: {strategy: paper, start_ratio: 0.5}\n",
+     MDL_E_INPUT,
+     {"larger than search.max_ratio"}},
     {ZOO "search: {keep: 0}\n", MDL_E_INPUT, {"search.keep", "[1,)"}},
     {ZOO "search: {keep: 2.5}\n", MDL_E_INPUT, {"search.keep", "not a whole number"}},
     {ZOO "search: {keep: [1]}\n", MDL_E_INPUT, {"search.keep", "not a list"}},
