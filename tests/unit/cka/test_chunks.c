@@ -13,7 +13,14 @@ enum { N_VALUE = 3 };
 
 typedef struct {
     int64_t next, fails_at; /* the item that is due next; the one that fails, or -1 */
+    double cost;            /* of what was computed */
 } own_t;
+
+static double cost_of(const void *data, int64_t item)
+{
+    (void)data;
+    return 1 + (double)(item % 7) + (double)item / 100;
+}
 
 static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
 {
@@ -31,6 +38,7 @@ static int compute(void *data, int64_t item, double *values, mdl_error_t *err)
     assert_int_equal(item, own->next++);
     if (item == own->fails_at)
         return mdl_fail(err, MDL_E_INPUT, "item %lld is bad", (long long)item);
+    own->cost += cost_of(NULL, item);
     for (int v = 0; v < N_VALUE; v++)
         values[v] += 1 / (double)(1 + item * N_VALUE + v);
     return MDL_OK;
@@ -70,6 +78,33 @@ static void ranks_have_the_same_sums_as_one(void **state)
     }
 }
 
+/* No rank has more than its share and half of the dearest chunk on either side. */
+static void ranks_share_items_out_by_cost(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    int n_rank;
+    own_t own = {.fails_at = -1};
+    mdl_chunks_t work = {.n_item = N,
+                         .n_value = N_VALUE,
+                         .what = "items",
+                         .begin = begin,
+                         .compute = compute,
+                         .cost = cost_of,
+                         .data = &own};
+    mdl_chunk_sums_t sums, alone;
+    mdl_error_t err = {.rank = -1};
+    MPI_Comm_size(MPI_COMM_WORLD, &n_rank);
+    assert_int_equal(mdl_chunks_run(MPI_COMM_WORLD, &work, &sums, &err), MDL_OK);
+    assert_int_equal(run(MPI_COMM_SELF, N, -1, &alone), MDL_OK);
+    assert_memory_equal(sums.values, alone.values, N * N_VALUE * sizeof(double));
+    double total = 0;
+    MPI_Allreduce(&own.cost, &total, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    assert_true(own.cost <= total / n_rank + cost_of(NULL, N - 1));
+    free(sums.values);
+    free(alone.values);
+}
+
 static void a_rank_that_fails_ends_all(void **state)
 {
     (void)state;
@@ -93,6 +128,7 @@ int main(void)
     MPI_Init(NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_have_the_same_sums_as_one),
+        cmocka_unit_test(ranks_share_items_out_by_cost),
         cmocka_unit_test(a_rank_that_fails_ends_all),
         cmocka_unit_test(what_is_sent_does_not_grow_with_the_items),
     };

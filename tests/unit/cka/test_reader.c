@@ -30,32 +30,46 @@ static mdl_read_t ask(void *data, int64_t request)
     return (mdl_read_t){.model = (int)(request % 2), .first = request * N_ROW, .n_row = N_ROW};
 }
 
-static mdl_reader_t *start(const mdl_rows_t *models)
+static mdl_reader_t *start(const mdl_rows_t *models, int64_t max_values, int n_kept)
 {
     mdl_reader_t *reader;
     mdl_error_t err = {.rank = -1};
-    assert_int_equal(mdl_reader_start(&reader, models, MDL_FLOAT32, N_REQUEST, N_ROW * N_FEAT, 1,
+    assert_int_equal(mdl_reader_start(&reader, models, MDL_FLOAT32, N_REQUEST, max_values, n_kept,
                                       ask, NULL, &err),
                      MDL_OK);
     return reader;
 }
 
+static void assert_is_of(const float *x, int64_t request)
+{
+    for (int64_t i = 0; i < N_ROW * N_FEAT; i++)
+        assert_true(x[i] == (float)(request * N_ROW * N_FEAT + i));
+}
+
+/* With small blocks, of which there are many, and with large ones, which are reused soonest. */
 static void blocks_come_in_order_and_stay_until_the_next(void **state)
 {
     (void)state;
+    static const int64_t sizes[] = {N_ROW * N_FEAT, 1 << 20};
     int fails = 0;
     mdl_rows_t models[2] = {{"left", N_FEAT, read_numbers, &fails},
                             {"right", N_FEAT, read_numbers, &fails}};
-    mdl_reader_t *reader = start(models);
-    mdl_error_t err = {.rank = -1};
-    for (int64_t k = 0; k < N_REQUEST; k++) {
-        void *x;
-        assert_int_equal(mdl_reader_next(reader, &x, &err), MDL_OK);
-        for (int round = 0; round < 2; round++)
-            for (int64_t i = 0; i < N_ROW * N_FEAT; i++)
-                assert_true(((float *)x)[i] == (float)(k * N_ROW * N_FEAT + i));
+    for (int n_kept = 1; n_kept <= 2; n_kept++) {
+        for (int size = 0; size < 2; size++) {
+            mdl_reader_t *reader = start(models, sizes[size], n_kept);
+            mdl_error_t err = {.rank = -1};
+            void *x = NULL;
+            for (int64_t k = 0; k < N_REQUEST; k++) {
+                void *before = x;
+                assert_int_equal(mdl_reader_next(reader, &x, &err), MDL_OK);
+                for (int round = 0; round < 2; round++)
+                    assert_is_of(x, k);
+                if (n_kept == 2 && k > 0)
+                    assert_is_of(before, k - 1);
+            }
+            mdl_reader_stop(reader);
+        }
     }
-    mdl_reader_stop(reader);
 }
 
 static void a_failure_comes_with_its_own_request(void **state)
@@ -64,7 +78,7 @@ static void a_failure_comes_with_its_own_request(void **state)
     int fails = 1;
     mdl_rows_t models[2] = {{"left", N_FEAT, read_numbers, &fails},
                             {"right", N_FEAT, read_numbers, &fails}};
-    mdl_reader_t *reader = start(models);
+    mdl_reader_t *reader = start(models, N_ROW * N_FEAT, 1);
     mdl_error_t err = {.rank = -1};
     void *x;
     for (int64_t k = 0; k < 77 / N_ROW; k++)
@@ -81,7 +95,7 @@ static void it_may_be_stopped_at_any_time(void **state)
     mdl_rows_t models[2] = {{"left", N_FEAT, read_numbers, &fails},
                             {"right", N_FEAT, read_numbers, &fails}};
     for (int taken = 0; taken < 5; taken++) {
-        mdl_reader_t *reader = start(models);
+        mdl_reader_t *reader = start(models, N_ROW * N_FEAT, 1);
         mdl_error_t err = {.rank = -1};
         for (int k = 0; k < taken; k++) {
             void *x;
