@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { MAX_BACK = 12 }; /* tests start at most so many half octaves back */
-enum { MAX_TRIAL = 3 * (MAX_BACK + 1), N_COLUMN = 6 };
+enum { MAX_TRIAL = 3 * (MAX_BACK + 1), N_COLUMN = 5 };
 
 static const double trend_clip = 6, trend_prior = 0.9, trend_prior_weight = 2, trend_log_odds = 1.5;
 
@@ -119,7 +119,6 @@ static void try_back(mdl_backtest_t *test, mdl_trial_t *trial)
         if (isnan(trial->recent[n]))
             continue;
         trial->gain[n] = y[to] - y[from];
-        trial->room[n] = mdl_pool_grid_room(grid, y[from]);
         trial->trend[n] = state->slope;
         trial->offset[n] = state->level + test->trend.path[from] - y[from];
         trial->deviation[n++] =
@@ -144,8 +143,8 @@ static void try_all(mdl_backtest_t *test)
     for (int h = 1; h <= 3; h++)
         for (int t = 0; t <= MAX_BACK && t < MDL_GRID - 2 * h - 2; t++) {
             mdl_trial_t *trial = &test->trials[test->n_trial];
-            double **const columns[N_COLUMN] = {&trial->gain,  &trial->room,   &trial->recent,
-                                                &trial->trend, &trial->offset, &trial->deviation};
+            double **const columns[N_COLUMN] = {&trial->gain, &trial->recent, &trial->trend,
+                                                &trial->offset, &trial->deviation};
             for (int c = 0; c < N_COLUMN; c++)
                 *columns[c] = values + c * test->n;
             trial->octaves = h;

@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     int octaves, at;
     int64_t n;
-    double *gain, *room;    /* [n] log error at the end less at the start; of the start's error */
+    double *gain;           /* [n] log error at the end less at the start */
     double *recent;         /* [n] from the last slopes */
     double *trend, *offset; /* [n] from the trend's slope; the trend's level less the error */
     double *deviation;      /* [n] standard deviation of the gain as the trend has it */

@@ -47,7 +47,7 @@ static void take_residuals(const mdl_backtest_t *test, const mdl_trial_t *trial,
     for (int64_t k = 0; k < trial->n; k++) {
         double predicted =
             mdl_backtest_own_gain(test, trial, k) + test->mean_share * trial->recent_mean;
-        clipped[k] = residual[k] = (trial->gain[k] - predicted) / trial->room[k];
+        clipped[k] = residual[k] = trial->gain[k] - predicted;
     }
     mdl_clip(clipped, trial->n, 3, test->scratch);
     const double mean = mdl_mean(clipped, trial->n);
@@ -121,9 +121,8 @@ int mdl_backtest_spread(const mdl_backtest_t *test, double confidence, double *s
         const mdl_trend_state_t unknown = {.slope_var = spread * spread};
         double deviation =
             mdl_trend_deviation(&test->trend, state != NULL ? state : &unknown, h, grid->last_s[i]);
-        const double room = mdl_pool_grid_room(grid, grid->last_y[i]);
-        own[i] = room * factor * deviation;
-        sigma[i] = room * sqrt(factor * factor * deviation * deviation + shift * h * h);
+        own[i] = factor * deviation;
+        sigma[i] = sqrt(factor * factor * deviation * deviation + shift * h * h);
     }
     return MDL_OK;
 }

@@ -91,7 +91,7 @@ int mdl_pool_grid_make(const mdl_predict_curve_t *curves, int64_t n, mdl_pool_gr
     const size_t n_row = (size_t)n;
     double end = -INFINITY;
     int rc;
-    *grid = (mdl_pool_grid_t){.n = n, .is_bounded = 1};
+    *grid = (mdl_pool_grid_t){.n = n};
     MDL_TRY(mdl_alloc(&grid->y, n_row * MDL_GRID, sizeof *grid->y, "predictions", err));
     MDL_TRY(mdl_alloc(&grid->s, n_row * MDL_GRID, sizeof *grid->s, "predictions", err));
     MDL_TRY(mdl_alloc(&grid->measured, n_row * MDL_GRID, 1, "predictions", err));
@@ -99,11 +99,8 @@ int mdl_pool_grid_make(const mdl_predict_curve_t *curves, int64_t n, mdl_pool_gr
     MDL_TRY(mdl_alloc(&grid->last_y, n_row, sizeof *grid->last_y, "predictions", err));
     MDL_TRY(mdl_alloc(&grid->last_s, n_row, sizeof *grid->last_s, "predictions", err));
     MDL_TRY(mdl_alloc(&grid->octaves, n_row, sizeof *grid->octaves, "predictions", err));
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         end = fmax(end, log2(curves[i].points[curves[i].n_point - 1].ratio));
-        for (int k = 0; k < curves[i].n_point; k++)
-            grid->is_bounded &= curves[i].points[k].error <= 1;
-    }
     for (int64_t i = 0; i < n; i++)
         put_on_grid(grid, &curves[i], i, end);
 done:
@@ -122,9 +119,4 @@ void mdl_pool_grid_free(mdl_pool_grid_t *grid)
     free(grid->last_s);
     free(grid->octaves);
     *grid = (mdl_pool_grid_t){0};
-}
-
-double mdl_pool_grid_room(const mdl_pool_grid_t *grid, double y)
-{
-    return grid->is_bounded ? pow(fmax(1 - exp(y), 0.02), 0.25) : 1;
 }

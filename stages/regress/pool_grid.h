@@ -12,7 +12,6 @@ typedef struct {
     uint8_t *measured; /* [n, MDL_GRID] a point is within a quarter octave */
     int *last;         /* [n] grid index of the last point, at least MDL_GRID when outside */
     double *last_y, *last_s, *octaves; /* [n] of the last point; octaves from it to ratio 1 */
-    int is_bounded;                    /* all errors are at most 1 */
 } mdl_pool_grid_t;
 
 /* Puts the curves on the grid: straight lines between points. Freed with mdl_pool_grid_free. Not
@@ -20,9 +19,6 @@ typedef struct {
 int mdl_pool_grid_make(const mdl_predict_curve_t *curves, int64_t n, mdl_pool_grid_t *grid,
                        mdl_error_t *err);
 void mdl_pool_grid_free(mdl_pool_grid_t *grid);
-
-/* How freely a log error y moves: less the nearer a bounded error is to 1. */
-double mdl_pool_grid_room(const mdl_pool_grid_t *grid, double y);
 
 /* Log error as the predictors take it: errors below 5e-4 count as that. */
 double mdl_log_error(double error);

@@ -6,8 +6,9 @@
 TABLE.csv: as of docs/formats/curves.md. WIDE.csv: one row a model, one column a training size, as
 the benchmark of Rectified Scaling Law has them (github.com/linhaowei1/Fine-tuning-Scaling-Law,
 benchmark/*.csv); each file is a task. mordal-regress has to be in PATH. Needs NumPy and SciPy.
-Columns: weighted Kendall tau with the ranking at fraction 1 (scipy.stats.weightedtau), top-1 hits,
-regret (best = 0, median = 1, at most 3), coverage of nominal 90 % intervals; means over tasks.
+Columns: weighted Kendall tau with the ranking at fraction 1 (scipy.stats.weightedtau) of every
+method; of pooled: how far below the better of last-value and log-linear, top-1 hits, regret (best =
+0, median = 1, at most 3), coverage of nominal 90 % intervals. Means over tasks.
 Only models with points at the fraction asked for, half of it and a quarter of it, and at 1, count.
 """
 
@@ -20,7 +21,7 @@ import tempfile
 import numpy as np
 from scipy import stats
 
-METHODS = ["pooled", "calibrated-slope", "last-value", "log-linear", "power-law"]
+METHODS = ["pooled", "calibrated-slope", "power-law", "last-value", "log-linear"]
 
 
 def read(path):
@@ -49,26 +50,54 @@ def read_wide(paths):
     return tasks
 
 
+SYNTHETIC = ["noisy accuracy", "noisy accuracy, 5 models", "pretraining loss", "fine-tuning loss, made up",
+             "power laws that cross", "power laws, 2 % noise, no standard errors", "slow start"]
+
+
 def synthetic(kind):
-    """Curves that saturate: noisy accuracies on 400 samples, or losses of pretraining."""
+    """Twelve tasks of curves that are made up; the laws are what they are, noise included."""
     rng = np.random.default_rng(1)
     tasks = {}
-    for task in range(12):
-        for model in range(30):
-            if kind == "noisy accuracy":
-                start, slope, floor, noise = rng.uniform(0.25, 0.6), rng.uniform(0.02, 0.2), rng.uniform(0, 0.2), 400
+    few = kind.endswith("5 models")
+    for task in range(60 if few else 12):
+        common = rng.uniform(size=3)
+        for model in range(5 if few else 30):
+            octaves = np.arange(13) if kind.startswith("fine") else np.arange(17) / 2
+            if kind.startswith("power"):
+                octaves = np.arange(7)
+            ratio = 2.0**-octaves
+            samples, noise = 0, 0.01
+            if kind.startswith("noisy"):
+                start, slope, floor = rng.uniform(0.25, 0.6), rng.uniform(0.02, 0.2), rng.uniform(0, 0.2)
+                error, samples = floor + (start - floor) * ratio**-slope, 400
+            elif kind.startswith("pretraining"):
+                start, slope, floor = rng.uniform(2.3, 3.2), rng.uniform(0.03, 0.09), rng.uniform(1.2, 1.8)
+                error, noise = floor + (start - floor) * ratio**-slope, 0.003
+            elif kind.startswith("fine"):
+                # Rectified scaling law (Lin et al. 2024, equation 3): a plateau, then a power law.
+                slope, floor = 0.35 + 0.4 * common[0] + rng.normal(0, 0.1), common[1] * np.exp(rng.normal(-0.3, 0.3))
+                known = (5000 + 50000 * common[2]) * np.exp(rng.normal(0, 1))
+                scale = rng.uniform(1.2, 3) * (known**slope + 200**slope)
+                error = scale / (known**slope + (800000 * ratio) ** slope) + floor
+            elif kind.endswith("cross"):
+                error = np.exp(np.log(0.3) + rng.normal(0, 0.12)) * (ratio * 2 ** (1 + 3 * common[0])) ** -rng.normal(0.2, 0.05)
+            elif kind.startswith("power"):
+                error, noise = (0.05 + 0.3 * common[0]) * np.exp(rng.normal(0, 0.3)) * ratio ** -abs(rng.normal(0.25, 0.1)), 0.02
             else:
-                start, slope, floor, noise = rng.uniform(2.3, 3.2), rng.uniform(0.03, 0.09), rng.uniform(1.2, 1.8), 0
-            points = {}
-            for k in range(17):
-                error = floor + (start - floor) * 2 ** (k / 2 * slope)
-                if noise:
-                    error = rng.binomial(noise, min(error, 0.97)) / noise
-                    points[2 ** (-k / 2)] = (error, max(np.sqrt(error * (1 - error) / noise), 0.5 / noise))
-                else:
-                    points[2 ** (-k / 2)] = (error * np.exp(rng.normal(0, 0.003)), np.nan)
-            tasks.setdefault(f"{kind} {task}", {})[f"m{model}"] = points
+                middle, width, end = rng.normal(-1.5, 1.2), rng.uniform(0.7, 1.5), rng.uniform(0.3, 0.7)
+                error, samples = 0.9 - (0.9 - end) / (1 + np.exp((octaves + middle) / width)), 420
+            tasks.setdefault(f"{kind} {task}".replace(",", ""), {})[f"m{model}"] = measured(rng, ratio, error, samples, noise)
     return tasks
+
+
+def measured(rng, ratio, error, samples, noise):
+    """Errors as they are measured: on so many samples, or with relative noise that nobody tells."""
+    if samples:
+        error = rng.binomial(samples, np.minimum(error, 0.97)) / samples
+        stderr = np.maximum(np.sqrt(error * (1 - error) / samples), 0.5 / samples)
+    else:
+        error, stderr = error * np.exp(rng.normal(0, noise, len(ratio))), np.full(len(ratio), np.nan)
+    return dict(zip(ratio, zip(error, stderr)))
 
 
 def write(tasks, file):
@@ -117,15 +146,19 @@ def main():
     if options.wide:
         kinds["fine-tuning"] = read_wide(options.wide)
     if options.synthetic:
-        kinds.update({kind: synthetic(kind) for kind in ("noisy accuracy", "pretraining loss")})
-    print("| table | tasks | up to | method | tau | top-1 | regret | coverage |\n|---|---|---|---|---|---|---|---|")
+        kinds.update({kind: synthetic(kind) for kind in SYNTHETIC})
+    print("| table | tasks | up to | " + " | ".join(METHODS) + " | less than the better of the last two | top-1 | regret | coverage |")
+    print("|---" * (len(METHODS) + 7) + "|")
     for kind, tasks in kinds.items():
         with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
             write(tasks, file)
             for at in (0.125, 0.25, 0.5):
-                for method in METHODS:
-                    (tau, hit, regret, coverage), n = score(tasks, file.name, method, at)
-                    print(f"| {kind} | {n} | 1/{round(1 / at)} | {method} | {tau:.3f} | {hit:.2f} | {regret:.3f} | {coverage:.2f} |", flush=True)
+                scores = {method: score(tasks, file.name, method, at) for method in METHODS}
+                (tau, hit, regret, coverage), n = scores["pooled"]
+                taus = [scores[method][0][0] for method in METHODS]
+                below = max(taus[-1], taus[-2]) - tau
+                print(f"| {kind} | {n} | 1/{round(1 / at)} | " + " | ".join(f"{t:.3f}" for t in taus) +
+                      f" | {below:+.3f} | {hit:.2f} | {regret:.3f} | {coverage:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

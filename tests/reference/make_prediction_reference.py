@@ -58,7 +58,6 @@ class Pool:
         xs = [np.log2(c[0]) for c in curves]
         ys = [log_error(c[1]) for c in curves]
         ss = [log_stderr(c[1], c[2]) for c in curves]
-        self.bounded = all(np.all(c[1] <= 1) for c in curves)
         self.end = max(x[-1] for x in xs)
         self.y = np.full((self.n, GRID), np.nan)
         self.s = np.full((self.n, GRID), np.nan)
@@ -77,9 +76,6 @@ class Pool:
             if j < GRID:
                 self.y[i, j] = self.last_y[i]
         self.test()
-
-    def room(self, y):
-        return np.maximum(1 - np.exp(y), 0.02) ** 0.25 if self.bounded else np.ones_like(y)
 
     def slope(self, i, j, span):
         """Gain an octave and the variance that the standard errors give it."""
@@ -202,7 +198,7 @@ class Pool:
                 q = h * clip(self.means[i, j, 1], 6)
                 offset = self.means[i, j, 0] + self.path[j] - self.y[i, j]
                 deviation = np.array([self.deviation(self.covs[k, j], h, self.s[k, t]) for k in i])
-                trials.append((h, t, p, q, offset, self.y[i, t] - self.y[i, j], self.room(self.y[i, j]), deviation))
+                trials.append((h, t, p, q, offset, self.y[i, t] - self.y[i, j], deviation))
         a = b = c = d = e = f = 0.0
         for h, t, p, q, offset, gain, *_ in trials:
             over = clip(gain - offset, rule["gain_clip"])
@@ -248,10 +244,10 @@ class Pool:
     def spread(self, confidence):
         z = stats.norm.ppf((1 + confidence) / 2)
         sizes, shifts = {}, []
-        for h, t, p, q, offset, gain, room, deviation in self.trials:
+        for h, t, p, q, offset, gain, deviation in self.trials:
             own = (1 - self.weight) * self.share * (p - p.mean())
             own += self.weight * (offset + self.d_share * (q - q.mean()))
-            left = (gain - own - self.mean_share * p.mean()) / room
+            left = gain - own - self.mean_share * p.mean()
             middle = clip(left, 3).mean()
             shifts.append((3 * np.exp(-0.5 * t), middle / h))
             size = np.sqrt(len(left) / (len(left) - 1)) * np.abs(left - middle) / deviation
@@ -271,7 +267,7 @@ class Pool:
         prior = 16 * factor**2 * (np.mean(inside) + self.sd[1] ** 2 / 3)
         shift = (prior + sum(w * m * m for w, m in shifts)) / (1 + sum(w for w, _ in shifts))
         own = [factor * self.deviation(c, h, s) for c, h, s in zip(ends, self.octaves, self.last_s)]
-        return z * self.room(self.last_y) * np.sqrt(np.square(own) + shift * self.octaves**2)
+        return z * np.sqrt(np.square(own) + shift * self.octaves**2)
 
 
 def power_law(ratio, error, stderr):

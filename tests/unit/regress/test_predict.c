@@ -191,7 +191,6 @@ static void ranks_real_curves(void **state)
     assert_true(tau > last && tau > line);
 }
 
-/* Fifteen tasks tell a coverage to about 0.02. */
 static void intervals_cover_real_curves(void **state)
 {
     (void)state;
@@ -199,7 +198,7 @@ static void intervals_cover_real_curves(void **state)
     for (int i = 0; i < 3; i++) {
         double coverage = measure(MDL_METHOD_POOLED, at[i]).coverage;
         print_message("at %g: nominal 0.9 covers %.3f\n", at[i], coverage);
-        assert_true(coverage >= 0.83 && coverage <= 0.97);
+        assert_true(coverage >= 0.85 && coverage <= 0.95);
     }
 }
 
