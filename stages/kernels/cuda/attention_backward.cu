@@ -1,15 +1,8 @@
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_backward.cuh"
 #include "kernels/cuda/operations.h"
 
 namespace mdl::engine
 {
-
-/* What the backward reads of queries: all are [n_row, n_head n_head_feat] but log_sum and mean
- * [n_head, ld_log_sum or n_row]. */
-struct backward_inputs {
-    const float *qkv, *dout, *log_sum, *mean;
-    int64_t n_row, ld_log_sum;
-};
 
 /* mean [n_head, n_row]: dout times out of each query and head. A warp for each. */
 __global__ void output_means(float *mean, const float *dout, const float *out, int64_t n_row,
@@ -25,19 +18,6 @@ __global__ void output_means(float *mean, const float *dout, const float *out, i
     sum = sum_of_warp(sum);
     if (threadIdx.x % WARP == 0)
         mean[head * n_row + row] = sum;
-}
-
-/* The probability of a key for a query from their product, and the gradient for their score from
- * that for the probability. */
-__device__ inline void score_gradient(const backward_inputs &in, const mdl_attention_t &shape,
-                                      int64_t head, int64_t query, int64_t key, float product,
-                                      float dproduct, float *p, float *ds)
-{
-    *p = *ds = 0;
-    if (query >= in.n_row || !sees(shape, query, key))
-        return;
-    *p = expf(product * shape.scale - in.log_sum[head * in.ld_log_sum + query]);
-    *ds = *p * (dproduct - in.mean[head * in.n_row + query]) * shape.scale;
 }
 
 template <int N_COL>
@@ -94,9 +74,7 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     int64_t kv_head = blockIdx.y, n_group = shape.n_head / shape.n_kv_head;
     int64_t key = (int64_t)blockIdx.x * TILE, own = key + threadIdx.x / WARP * OWN;
     int64_t at_k = (shape.n_head + kv_head) * n_feat, at_v = at_k + shape.n_kv_head * n_feat;
-    int64_t end = in.n_row;
-    if (shape.n_window > 0 && key + TILE - 1 + shape.n_window < end)
-        end = key + TILE - 1 + shape.n_window;
+    int64_t end = last_query(shape, key + TILE - 1, in.n_row);
     float *k_tile = tiles, *v_tile = k_tile + TILE * n_feat, *q_tile = v_tile + TILE * n_feat;
     float *dy_tile = q_tile + TILE * ld_query;
     float dk[OWN][N_COL] = {}, dv[OWN][N_COL] = {}, p[OWN], ds[OWN];
@@ -123,6 +101,13 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     store_rows<N_COL>(dqkv + at_v, shape.ld_qkv, dv, own, in.n_row, n_feat);
 }
 
+void compute_means(float *mean, const float *dout, const float *out, const mdl_attention_t *shape,
+                   int64_t n_row)
+{
+    launch(__func__, dim3((unsigned)((n_row * shape->n_head + WARPS - 1) / WARPS)), THREADS, 0,
+           output_means, mean, dout, out, n_row, shape->n_head, shape->n_head_feat);
+}
+
 int64_t attention_n_scratch(const mdl_attention_t *shape, int64_t n_row)
 {
     return shape->n_head * n_row; /* the backward's means */
@@ -143,8 +128,7 @@ void attention_backward(float *dqkv, float *scratch, const float *dout, const fl
         keep_failure(__func__, "heads of more than 256 features");
         return;
     }
-    launch(__func__, dim3((unsigned)((n_row * shape->n_head + WARPS - 1) / WARPS)), THREADS, 0,
-           output_means, scratch, dout, out, n_row, shape->n_head, shape->n_head_feat);
+    compute_means(scratch, dout, out, shape, n_row);
     launch(__func__, dim3(n_tile, (unsigned)shape->n_head), THREADS, n_shared, for_queries, dqkv,
            in, *shape);
     launch(__func__, dim3(n_tile, (unsigned)shape->n_kv_head), THREADS, n_shared, for_keys, dqkv,

@@ -59,6 +59,8 @@ static const mdl_backend_t *cuda_bfloat16()
     made.matmul_tn = matmul_tn_tf32;
     made.linear_forward = linear_forward_bfloat16;
     made.linear_backward = linear_backward_bfloat16;
+    made.attention_forward = attention_forward_bfloat16;
+    made.attention_backward = attention_backward_bfloat16;
     made.rows_embed = rows_embed_bfloat16;
     return &made;
 }

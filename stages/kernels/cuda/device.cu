@@ -33,7 +33,10 @@ int open_device(int number, mdl_error_t *err)
     if (current.number >= 0)
         return mdl_fail(err, MDL_E_USAGE, "GPU %d is open; a process works on one GPU alone",
                         current.number);
+    int n_shared = 0;
     cudaError_t status = cudaSetDevice(number);
+    if (status == cudaSuccess)
+        status = cudaDeviceGetAttribute(&n_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, number);
     if (status == cudaSuccess)
         status = cudaStreamCreateWithFlags(&current.stream, cudaStreamNonBlocking);
     if (status == cudaSuccess)
@@ -45,6 +48,7 @@ int open_device(int number, mdl_error_t *err)
     cublasStatus_t made = cublasLtCreate(&current.products);
     if (made != CUBLAS_STATUS_SUCCESS)
         return failed("opening cuBLASLt", cublasLtGetStatusString(made), err);
+    current.n_shared = (size_t)n_shared;
     current.number = number;
     return MDL_OK;
 }

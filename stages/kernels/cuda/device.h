@@ -22,6 +22,7 @@ constexpr size_t NARROW_ROOM = (size_t)128 << 20;
 struct device {
     int number = -1; /* none is open */
     cudaStream_t stream = nullptr;
+    size_t n_shared = 0; /* bytes of shared memory that a block can ask for */
     cublasLtHandle_t products = nullptr;
     void *workspace = nullptr; /* [PRODUCT_WORKSPACE] bytes */
     void *narrow = nullptr;    /* [NARROW_ROOM] bytes */

@@ -65,6 +65,14 @@ void attention_backward(float *dqkv, float *scratch, const float *dout, const fl
                         const float *log_sum, const float *qkv, const mdl_attention_t *shape,
                         int64_t n_row, int64_t ld_log_sum);
 
+/* attention_tensor.cu, attention_tensor_backward.cu */
+void attention_forward_bfloat16(float *out, float *log_sum, float *scratch, const float *qkv,
+                                const mdl_attention_t *shape, int64_t first, int64_t n_row,
+                                int64_t ld_log_sum);
+void attention_backward_bfloat16(float *dqkv, float *scratch, const float *dout, const float *out,
+                                 const float *log_sum, const float *qkv,
+                                 const mdl_attention_t *shape, int64_t n_row, int64_t ld_log_sum);
+
 /* rows.cu */
 void rows_set(float *x, const float *bias, int64_t n_row, int64_t n_feat);
 void rows_add_scaled(float *x, const float *y, const float *scale, int64_t n_row, int64_t n_feat);
