@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes of what names a link. */
+enum { MDL_LINK_NAME = 128 };
+
 typedef void mdl_matmul_f(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
                           int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,
                           float keep);
@@ -96,6 +99,15 @@ typedef struct {
     /* kernels/adam.h */
     void (*adam_step)(float *param, const float *grad, float *m, float *v, int64_t n_param,
                       int64_t step, double lr, double beta1, double beta2, double eps);
+
+    /* Passes numbers between the backends of n_rank ranks without the hosts' memory; all NULL where
+     * that isn't possible. One rank makes a name, all open the link by it, together. x [n] goes to
+     * rank to and y [n] comes from rank from, which call it together; -1: nobody. */
+    int (*link_name)(char name[MDL_LINK_NAME], mdl_error_t *err);
+    int (*link_open)(void **link, const char *name, int rank, int n_rank, mdl_error_t *err);
+    void (*link_close)(void *link);
+    int (*link_pass)(void *link, const float *x, int to, float *y, int from, int64_t n,
+                     mdl_error_t *err);
 } mdl_backend_t;
 
 /* The processor; its memory is the host's. */

@@ -1,6 +1,5 @@
 #include "models/training.h"
 
-#include "kernels/vector.h"
 #include "models/sample_order.h"
 #include "mpi/agree.h"
 #include "mpi/block.h"
@@ -90,8 +89,7 @@ int mdl_training_new(const mdl_training_settings_t *settings, const mdl_corpus_t
     MDL_TRY(adapter->backend->alloc(&made->adam_v, n_byte, "Adam moments", err));
     MDL_TRY(
         adapter->backend->alloc(&made->sums, (size_t)made->n_level * n_byte, "gradient sums", err));
-    if (!adapter->backend->on_host)
-        MDL_TRY(mdl_alloc(&made->shared, 2, n_byte, "gradient sums", err));
+    MDL_TRY(mdl_rank_sum_open(&made->ranks, adapter->backend, adapter->n_param, err));
     MDL_TRY(
         mdl_alloc(&made->order, (size_t)corpus->n_train, sizeof *made->order, "sample order", err));
     MDL_TRY(mdl_alloc(&made->place, n_place, sizeof *made->place, "batch", err));
@@ -110,7 +108,7 @@ void mdl_training_free(mdl_training_t *training)
     training->backend->release(training->adam_m);
     training->backend->release(training->adam_v);
     training->backend->release(training->sums);
-    free(training->shared);
+    mdl_rank_sum_close(&training->ranks);
     free(training->order);
     free(training->place);
     free(training->ledger);
@@ -209,55 +207,10 @@ static int sum_branch(mdl_training_t *training, int64_t first, int64_t end, doub
     return rc;
 }
 
-/* Adds the sums of all ranks up in one fixed tree over the ranks, the result on each of them. Both
- * arrays are in the host's memory. */
-static void sum_on_hosts(float *sum, float *other, int64_t n_param, MPI_Comm group)
-{
-    int rank, n_rank, n = (int)n_param;
-    MPI_Comm_rank(group, &rank);
-    MPI_Comm_size(group, &n_rank);
-    if ((n_rank & (n_rank - 1)) == 0) {
-        for (int bit = 1; bit < n_rank; bit *= 2) {
-            MPI_Sendrecv(sum, n, MPI_FLOAT, rank ^ bit, 0, other, n, MPI_FLOAT, rank ^ bit, 0,
-                         group, MPI_STATUS_IGNORE);
-            mdl_vector_add(sum, other, n_param);
-        }
-        return;
-    }
-    for (int bit = 1; bit < n_rank; bit *= 2) {
-        if (rank & bit) {
-            MPI_Send(sum, n, MPI_FLOAT, rank - bit, 0, group);
-            break;
-        }
-        if (rank + bit < n_rank) {
-            MPI_Recv(other, n, MPI_FLOAT, rank + bit, 0, group, MPI_STATUS_IGNORE);
-            mdl_vector_add(sum, other, n_param);
-        }
-    }
-    MPI_Bcast(sum, n, MPI_FLOAT, 0, group);
-}
-
-static int sum_ranks(mdl_training_t *training, MPI_Comm group, mdl_error_t *err)
-{
-    const mdl_backend_t *be = training->backend;
-    int64_t n_param = training->adapter->n_param;
-    size_t n_byte = (size_t)n_param * sizeof(float);
-    int n_rank, rc;
-    MPI_Comm_size(group, &n_rank);
-    if (n_rank == 1)
-        return MDL_OK;
-    if (be->on_host) {
-        sum_on_hosts(training->sums, training->sums + n_param, n_param, group);
-        return MDL_OK;
-    }
-    rc = be->download(training->shared, training->sums, n_byte, err);
-    sum_on_hosts(training->shared, training->shared + n_param, n_param, group);
-    return rc == MDL_OK ? be->upload(training->sums, training->shared, n_byte, err) : rc;
-}
-
 static int apply(mdl_training_t *training, MPI_Comm group, mdl_error_t *err)
 {
-    int rc = sum_ranks(training, group, err);
+    int rc = mdl_rank_sum(&training->ranks, group, training->sums,
+                          training->sums + training->adapter->n_param, err);
     if (rc == MDL_OK)
         rc = mdl_optimiser_step(training->backend, &training->settings.optimiser,
                                 training->adapter->param, training->sums, training->adam_m,

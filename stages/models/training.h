@@ -13,6 +13,7 @@
 #include "models/adapter.h"
 #include "models/features.h"
 #include "models/optimiser.h"
+#include "models/rank_sum.h"
 #include "models/sample.h"
 #include "models/workspace.h"
 
@@ -37,9 +38,9 @@ typedef struct {
     int64_t total_steps;    /* at ratio 1 */
     float *adam_m, *adam_v; /* [n_param], the backend's */
 
+    mdl_rank_sum_t ranks;
     int64_t n_level;     /* of the tree of sums */
     float *sums;         /* [n_level, n_param], the backend's */
-    float *shared;       /* [2, n_param] in the host's memory, for sums over ranks */
     int64_t order_epoch; /* whose order is in order, -1: none yet */
     int64_t *order;      /* [n_train] */
     int64_t *place;      /* [batch], the samples of this step, -1 where there is none */

@@ -47,22 +47,35 @@ static const mdl_backend_t cuda = {
     .vector_scale = vector_scale,
     .vector_square_sum = vector_square_sum,
     .adam_step = adam_step,
+    .link_name = nullptr,
+    .link_open = nullptr,
+    .link_close = nullptr,
+    .link_pass = nullptr,
 };
 
-static const mdl_backend_t *cuda_bfloat16()
+/* The table, with what this build and the precision say. */
+static const mdl_backend_t *complete(bool bfloat16)
 {
-    static mdl_backend_t made;
-    made = cuda;
-    made.bfloat16 = 1;
-    made.matmul_nt = matmul_nt_tf32;
-    made.matmul_nn = matmul_nn_tf32;
-    made.matmul_tn = matmul_tn_tf32;
-    made.linear_forward = linear_forward_bfloat16;
-    made.linear_backward = linear_backward_bfloat16;
-    made.attention_forward = attention_forward_bfloat16;
-    made.attention_backward = attention_backward_bfloat16;
-    made.rows_embed = rows_embed_bfloat16;
-    return &made;
+    static mdl_backend_t made[2];
+    mdl_backend_t &table = made[bfloat16];
+    const links &link = available_links();
+    table = cuda;
+    table.link_name = link.name;
+    table.link_open = link.open;
+    table.link_close = link.close;
+    table.link_pass = link.pass;
+    if (!bfloat16)
+        return &table;
+    table.bfloat16 = 1;
+    table.matmul_nt = matmul_nt_tf32;
+    table.matmul_nn = matmul_nn_tf32;
+    table.matmul_tn = matmul_tn_tf32;
+    table.linear_forward = linear_forward_bfloat16;
+    table.linear_backward = linear_backward_bfloat16;
+    table.attention_forward = attention_forward_bfloat16;
+    table.attention_backward = attention_backward_bfloat16;
+    table.rows_embed = rows_embed_bfloat16;
+    return &table;
 }
 
 } // namespace mdl::engine
@@ -79,6 +92,6 @@ extern "C" int mdl_backend_cuda_count(const char **why)
 extern "C" int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend,
                                 mdl_error_t *err)
 {
-    *backend = bfloat16 ? mdl::engine::cuda_bfloat16() : &mdl::engine::cuda;
+    *backend = mdl::engine::complete(bfloat16 != 0);
     return mdl::engine::open_device(device, err);
 }

@@ -9,6 +9,16 @@ extern "C" {
 namespace mdl::engine
 {
 
+/* link_nccl.cu or link_none.cu: what links GPUs, NULL where NCCL wasn't found. */
+struct links {
+    int (*name)(char name[MDL_LINK_NAME], mdl_error_t *err);
+    int (*open)(void **link, const char *name, int rank, int n_rank, mdl_error_t *err);
+    void (*close)(void *link);
+    int (*pass)(void *link, const float *x, int to, float *y, int from, int64_t n,
+                mdl_error_t *err);
+};
+const links &available_links();
+
 /* memory.cu */
 int alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
 void release(void *memory);
