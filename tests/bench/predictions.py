@@ -9,6 +9,7 @@ benchmark/*.csv); each file is a task. mordal-regress has to be in PATH. Needs N
 Columns: weighted Kendall tau with the ranking at fraction 1 (scipy.stats.weightedtau) of every
 method; of pooled: how far below the better of last-value and log-linear, top-1 hits, regret (best =
 0, median = 1, at most 3), coverage of nominal 90 % intervals. Means over tasks.
+Checkpoints of one run count where a table has no runs of their own.
 Only models with points at the fraction asked for, half of it and a quarter of it, and at 1, count.
 """
 
@@ -27,13 +28,15 @@ METHODS = ["pooled", "calibrated-slope", "power-law", "last-value", "log-linear"
 def read(path):
     tasks = {}
     with open(path) as file:
-        for row in csv.DictReader(line for line in file if not line.startswith("#")):
-            model = row.get("model") or row["ve"] + "+" + row["llm"]
-            if model == "DummyClassifier" or row.get("kind") == "checkpoint":
-                continue
-            points = tasks.setdefault(row.get("task") or "all", {}).setdefault(model, {})
-            fraction = float(row.get("fraction") or row["ratio"])
-            points.setdefault(fraction, []).append((float(row["err"]), float(row.get("err_stderr") or "nan")))
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    has_fresh = any(row.get("kind") != "checkpoint" for row in rows)
+    for row in rows:
+        model = row.get("model") or row["ve"] + "+" + row["llm"]
+        if model == "DummyClassifier" or (has_fresh and row.get("kind") == "checkpoint"):
+            continue
+        points = tasks.setdefault(row.get("task") or "all", {}).setdefault(model, {})
+        fraction = float(row.get("fraction") or row["ratio"])
+        points.setdefault(fraction, []).append((float(row["err"]), float(row.get("err_stderr") or "nan")))
     return {t: {m: {f: tuple(np.mean(v, axis=0)) for f, v in p.items()} for m, p in models.items()}
             for t, models in tasks.items()}
 
