@@ -157,3 +157,44 @@ done:
     free(sorted);
     return rc;
 }
+
+/* Ratio that a candidate in play reaches on the mean: of every doubling three quarters go on. */
+static double mean_ratio(double start_ratio, double max_ratio)
+{
+    const double going_on = 0.75;
+    double sum = start_ratio, share = going_on;
+    for (double ratio = 2 * start_ratio; ratio <= max_ratio * (1 + 1e-9); ratio *= 2) {
+        sum += share * 0.5 * ratio;
+        share *= going_on;
+    }
+    return sum;
+}
+
+int mdl_forecast_rounds(const double *seconds, double spread, int64_t n, int64_t n_play,
+                        double start_ratio, double max_ratio, int train_choice,
+                        mdl_forecast_t *forecast, mdl_error_t *err)
+{
+    double *sorted;
+    int rc = mdl_alloc(&sorted, (size_t)n, sizeof *sorted, "seconds", err);
+    if (rc != MDL_OK)
+        return rc;
+    memcpy(sorted, seconds, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    costs_t costs = {.sorted = sorted, .n = n};
+    costs.mean = cheapest(&costs, n) / (double)n;
+    *forecast = (mdl_forecast_t){.grid = cheapest(&costs, n)};
+    forecast->regress =
+        (mdl_range_t){cheapest(&costs, n_play) * start_ratio,
+                      costs.mean * (double)n_play * mean_ratio(start_ratio, max_ratio),
+                      dearest(&costs, n_play) * max_ratio};
+    if (train_choice)
+        forecast->final =
+            (mdl_range_t){cheapest(&costs, 1) * (1 - max_ratio), costs.mean * (1 - max_ratio),
+                          dearest(&costs, 1) * (1 - start_ratio)};
+    add(&forecast->total, &forecast->regress);
+    add(&forecast->total, &forecast->final);
+    forecast->total.high = fmin(forecast->total.high, forecast->grid);
+    spread_all(forecast, spread);
+    free(sorted);
+    return MDL_OK;
+}

@@ -26,6 +26,13 @@ int mdl_forecast(const double *seconds, double spread, int64_t n, int64_t n_clus
                  const mdl_halving_t *halving, int train_choice, mdl_forecast_t *forecast,
                  mdl_error_t *err);
 
+/* The same of a search in rounds, all of it by mordal-regress: n_play candidates to start_ratio at
+ * least and to max_ratio at most; of every doubling of the ratio three quarters are expected to go
+ * on. Not collective. Returns MDL_E_MEMORY. */
+int mdl_forecast_rounds(const double *seconds, double spread, int64_t n, int64_t n_play,
+                        double start_ratio, double max_ratio, int train_choice,
+                        mdl_forecast_t *forecast, mdl_error_t *err);
+
 /* Prints the forecast for the study, with what each stage has really used so far beside it, lost
  * work included. full_seconds: of a candidate to ratio 1 where it is given by hand, 0 = measured
  * speed. Touches nothing. Collective over stage->comm. */

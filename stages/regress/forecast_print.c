@@ -173,7 +173,9 @@ static void print_head(const mdl_study_t *study, const sharing_t *sharing, int64
     const char *device = sharing->device;
     int64_t n_pair = (int64_t)study->zoo.n_vision * study->zoo.n_language;
     printf("training of %lld pairs in ", (long long)n_pair);
-    if (n_cluster > 0)
+    if (mdl_study_in_rounds(study))
+        printf("rounds, as long as they can't be told apart");
+    else if (n_cluster > 0)
         printf("clusters: %lld", (long long)n_cluster);
     else
         printf("clusters: not known yet, a quarter of the pairs expected");
@@ -255,14 +257,26 @@ static void print_forecast(const mdl_study_t *study, const mdl_forecast_t *forec
     print_total(forecast, sum > 0 ? sum : NAN, &sharing, &steps_wall);
 }
 
+/* How many pairs a search in rounds trains: one column and one row of the zoo, or all that may be
+ * told apart by training alone. */
+static int64_t count_in_play(const mdl_study_t *study)
+{
+    const int64_t n_vision = study->zoo.n_vision, n_language = study->zoo.n_language;
+    int is_cross = strcmp(study->search.strategy, "cross") == 0;
+    return is_cross ? n_vision + n_language - 1 : n_vision * n_language;
+}
+
 static int make_forecast(const mdl_study_t *study, const double *seconds, double spread,
                          int64_t n_cluster, mdl_forecast_t *forecast, mdl_error_t *err)
 {
     const mdl_halving_t halving = {study->search.start_ratio, study->search.eta,
                                    study->search.max_ratio, study->search.keep};
     const int64_t n = (int64_t)study->zoo.n_vision * study->zoo.n_language;
-    return mdl_forecast(seconds, spread, n, n_cluster, &halving, study->regress.train_choice,
-                        forecast, err);
+    const int train_choice = study->regress.train_choice;
+    if (mdl_study_in_rounds(study))
+        return mdl_forecast_rounds(seconds, spread, n, count_in_play(study), halving.start_ratio,
+                                   halving.max_ratio, train_choice, forecast, err);
+    return mdl_forecast(seconds, spread, n, n_cluster, &halving, train_choice, forecast, err);
 }
 
 int mdl_forecast_print(mdl_stage_t *stage, const mdl_study_t *study, double full_seconds,

@@ -59,9 +59,27 @@ static void unknown_clusters(void **state)
     assert_near(forecast.grid, 136);
 }
 
+/* Six candidates of 1, 2, 3, 4, 5, 9 s (mean 4), four in play, from 1/16 to 1: at least 10 / 16 s;
+ * expected 16 / 16 (1 + .75 + .5625 x 2 + .4219 x 4 + .3164 x 8) = 7.09375 s; at most 21 s. */
+static void rounds(void **state)
+{
+    (void)state;
+    const double seconds[] = {3, 1, 9, 2, 5, 4};
+    mdl_forecast_t forecast;
+    mdl_error_t err = {0};
+    assert_int_equal(mdl_forecast_rounds(seconds, 1, 6, 4, 0.0625, 1, 1, &forecast, &err), MDL_OK);
+    assert_int_equal(forecast.n_rung, 0);
+    assert_true(fabs(forecast.regress.low - 0.625) < 1e-12);
+    assert_true(fabs(forecast.regress.expected - 7.09375) < 1e-12);
+    assert_true(fabs(forecast.regress.high - 21) < 1e-12);
+    assert_true(forecast.final.expected == 0 && forecast.grid == 24);
+    assert_true(fabs(forecast.total.high - 24) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rounds),
         cmocka_unit_test(known_clusters),
         cmocka_unit_test(unknown_clusters),
     };
