@@ -164,6 +164,8 @@ static char *status_of(const row_t *row)
         return mdl_text("failed");
     if (!row->is_trained)
         return mdl_text("estimated");
+    if (row->ratio >= 1)
+        return mdl_text("measured");
     return mdl_text(isnan(row->fit.slope) ? "predicted without a fit" : "predicted");
 }
 
