@@ -53,8 +53,9 @@ const mdl_command_t mdl_regress_command = {
     .usage = "--study STUDY.yaml [--final | --plan] [OPTION...]\n"
              "       mordal-regress --curves FILE.csv [--print csv | --simulate] [OPTION...]",
     .summary =
-        "Trains all candidates of the surviving clusters to ratio R, fits a line through log\n"
-        "error and log ratio of each, predicts its error at ratio 1 and chooses.",
+        "Trains candidates in rounds that cut those out of the leader's reach, or (strategy "
+        "paper)\n"
+        "all candidates of the surviving clusters to ratio R, predicts errors at ratio 1, chooses.",
     .options = table,
     .n_option = sizeof table / sizeof table[0],
 };

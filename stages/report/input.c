@@ -65,7 +65,8 @@ int mdl_report_paths(const mdl_study_t *study, char ***paths, int *n_path, mdl_e
     MDL_TRY(add_path(paths, n_path, mdl_study_path(study, "clusters/vision.h5"), err));
     MDL_TRY(add_language_paths(study, paths, n_path, err));
     MDL_TRY(add_path(paths, n_path, mdl_study_path(study, "clusters/candidates.h5"), err));
-    MDL_TRY(add_rung_paths(study, paths, n_path, err));
+    if (!mdl_study_in_rounds(study))
+        MDL_TRY(add_rung_paths(study, paths, n_path, err));
     MDL_TRY(add_path(paths, n_path, mdl_study_path(study, "regress/regress.h5"), err));
     MDL_TRY(add_path(paths, n_path, mdl_study_path(study, "regress/final.h5"), err));
 done:
