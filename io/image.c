@@ -122,6 +122,8 @@ static int read_png(input_t input, const char *path, mdl_image_t *image, mdl_err
     if (setjmp(complaint.leave) == 0) {
         png_set_read_fn(png, &input, png_takes);
         png_set_user_limits(png, MDL_IMAGE_MAX_SIDE, MDL_IMAGE_MAX_SIDE);
+        /* Text, profiles and the like, which may claim any size, are passed over unread. */
+        png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
         rc = png_read_pixels(png, info, path, image, rows_place, err);
     } else {
         rc = mdl_fail(err, MDL_E_INPUT, "%s: a bad PNG: %s", path, complaint.text);

@@ -299,17 +299,24 @@ static void convert(const mdl_tensor_t *tensor, int64_t first, int64_t n, float 
         memcpy(out, data, (size_t)n * sizeof *out);
         return;
     }
+    if (tensor->dtype == MDL_DTYPE_BF16) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, data + 2 * i, sizeof half);
+            out[i] = float_from_bits((uint32_t)half << 16);
+        }
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         uint16_t half;
         double wide;
-        if (tensor->dtype == MDL_DTYPE_F64) {
+        if (tensor->dtype == MDL_DTYPE_F16) {
+            memcpy(&half, data + 2 * i, sizeof half);
+            out[i] = float_from_half(half);
+        } else {
             memcpy(&wide, data + 8 * i, sizeof wide);
             out[i] = (float)wide;
-            continue;
         }
-        memcpy(&half, data + 2 * i, sizeof half);
-        out[i] = tensor->dtype == MDL_DTYPE_F16 ? float_from_half(half)
-                                                : float_from_bits((uint32_t)half << 16);
     }
 }
 

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "kernels/backend.h"
 
 #include "kernels/adam.h"
@@ -15,10 +16,30 @@
 
 #include <stdlib.h> /* free */
 #include <string.h> /* memcpy, memset */
+#include <sys/mman.h>
+
+/* From here on memory is asked for in large pages. */
+enum { LARGE_BYTES = 32 << 20 };
+
+/* Asks for large pages, of which a model's weights take a few hundred where small ones would be
+ * many thousand faults; advice alone, so that a failure is no error. */
+static void ask_for_large_pages(void *memory, size_t n_byte)
+{
+    const uintptr_t large = (uintptr_t)2 << 20;
+    uintptr_t begin = ((uintptr_t)memory + large - 1) / large * large;
+    uintptr_t end = ((uintptr_t)memory + n_byte) / large * large;
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
 
 static int cpu_alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err)
 {
-    return mdl_alloc(pointer_to_pointer, n_byte, 1, what, err);
+    void *memory;
+    int rc = mdl_alloc(&memory, n_byte, 1, what, err);
+    if (rc == MDL_OK && n_byte >= LARGE_BYTES)
+        ask_for_large_pages(memory, n_byte);
+    memcpy(pointer_to_pointer, &memory, sizeof memory);
+    return rc;
 }
 
 static int cpu_copy_checked(void *to, const void *from, size_t n_byte, mdl_error_t *err)

@@ -1,4 +1,4 @@
-/* The engine's logits of a text and its greedy continuation, for compare_llama.py:
+/* The engine's logits of a text and its greedy continuation, for compare_decoder.py:
  *     decoder_logits FOLDER LOGITS N_NEW TOKEN...
  * Writes float32 [n_token, n_vocab] into the file LOGITS and prints N_NEW new token ids. */
 #include "models/sample.h"

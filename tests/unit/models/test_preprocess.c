@@ -157,6 +157,14 @@ static void bad_images(void **state)
     write_file(path, bytes, n);
     refuse(path, MDL_E_INPUT, "a");
 
+    /* A text of 497 MB, it says, in a file of 41 bytes. */
+    memcpy(bytes,
+           "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x2f\0\0\x2e\x05\x08\0\0\0\0\x6f\xf9\xa8\xe1"
+           "\x1d\xa1\x49\x44zTXt",
+           41);
+    write_file(path, bytes, 41);
+    refuse(path, MDL_E_INPUT, "ends too early");
+
     n = read_bytes("wide.jpg", bytes, sizeof bytes);
     write_file(path, bytes, n / 2);
     refuse(path, MDL_E_INPUT, "a bad JPEG");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compare the engine with transformers' LlamaForCausalLM on a model folder, in float32.
+"""Compare the engine with transformers on a language model's folder, in float32.
 
-usage: compare_llama.py DECODER_LOGITS FOLDER [TEXT]
+usage: compare_decoder.py DECODER_LOGITS FOLDER [TEXT]
 
 DECODER_LOGITS is the program of that name among the tests (tests-bin/). TEXT becomes tokens by the
 folder's tokenizer.json; both compute its logits, which may differ by 1e-4 of the largest one, and
@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 
 N_NEW, TOLERANCE = 24, 1e-4
 TEXTS = (
@@ -53,12 +53,12 @@ def main():
         sys.exit(__doc__)
     program, folder, texts = sys.argv[1], sys.argv[2], sys.argv[3:] or TEXTS
     tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32,
-                                             attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
+                                                 attn_implementation="eager").eval()
     good = True
     for text in texts:
         ids = tokenizer.encode(text).ids
-        if tokenizer.decode(ids, skip_special_tokens=False) != text:
+        if tokenizer.decode(ids, skip_special_tokens=False).removeprefix("<bos>") != text:
             sys.exit(f"the tokenizer doesn't give the text back: {text!r}")
         ours, our_tokens = engine(program, folder, ids, model.config.vocab_size)
         theirs, their_tokens = transformers(model, ids)
