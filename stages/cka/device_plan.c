@@ -1,6 +1,7 @@
 #include "cka/device_plan.h"
 
 #include "cka/full_device.h"
+#include "cka/row_sample.h"
 #include "core/text.h"
 #include "kernels/batch_device.h"
 #include "kernels/device.h"
@@ -35,14 +36,15 @@ static int bytes_of(const mdl_cka_settings_t *settings, mdl_plan_route_t route,
                                             .is_double = is_double,
                                             .bfloat16 = settings->bfloat16},
                                    .n_column = mdl_full_device_column(tile, 0)};
+    mdl_feature_device_plan_t feature = {.rows = full.rows,
+                                         .max_col = widest < MDL_CKA_STRIP ? widest : MDL_CKA_STRIP,
+                                         .n_sample = n,
+                                         .n_sampled = mdl_row_sample_size(n_model, n)};
     for (int all = 0; rc == MDL_OK && all < 2; all++) {
         int64_t n_there = all || n_block < 2 ? n_block : 2;
         bytes[all] = route == MDL_PLAN_MINIBATCH ? mdl_batch_device_bytes(&batch)
-                     : route == MDL_PLAN_GRAM
-                         ? mdl_gram_device_bytes(&full, n_there)
-                         : mdl_feature_device_bytes(&full.rows,
-                                                    widest < MDL_CKA_STRIP ? widest : MDL_CKA_STRIP,
-                                                    n_there);
+                     : route == MDL_PLAN_GRAM    ? mdl_gram_device_bytes(&full, n_there)
+                                                 : mdl_feature_device_bytes(&feature, n_there);
     }
     free(n_feat);
     return rc;

@@ -217,14 +217,21 @@ done:
     return rc;
 }
 
+static int open_device(work_t *work, int64_t strip, mdl_error_t *err)
+{
+    const mdl_cka_task_t *task = work->task;
+    work->sample = (mdl_row_sample_t){.means = &work->means,
+                                      .n = mdl_row_sample_size(task->n_model, task->n_sample)};
+    return mdl_full_device_open_feature(&work->device, &work->means, strip, work->sample.n, err);
+}
+
 static int allocate(work_t *work, mdl_error_t *err)
 {
     mdl_cka_task_t *task = work->task;
     int64_t feat = mdl_cka_max_feat(task), strip = feat < MAX_STRIP ? feat : MAX_STRIP;
     int rc;
-    MDL_TRY(task->settings->device == 0
-                ? allocate_on_cpu(work, err)
-                : mdl_full_device_open_feature(&work->device, &work->means, strip, err));
+    MDL_TRY(task->settings->device == 0 ? allocate_on_cpu(work, err)
+                                        : open_device(work, strip, err));
     MDL_TRY(mdl_alloc(&work->product, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->square, (size_t)task->n_pair, sizeof(double), "sums", err));
     MDL_TRY(mdl_alloc(&work->trace, (size_t)task->n_model, sizeof(double), "sums", err));
@@ -278,8 +285,7 @@ int mdl_cka_feature(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
          pair++)
         work.product[pair] -= work.square[pair];
     mdl_means_finish(&work.means, work.product, work.square, work.trace);
-    if (work.sample.n > 0)
-        rc = mdl_row_sample_finish(&work.sample, work.row_sum, work.own, work.trace, err);
+    rc = mdl_row_sample_finish(&work.sample, work.row_sum, work.own, work.trace, err);
     rc = mdl_agree(comm, rc, err);
 done:
     release(&work);

@@ -58,15 +58,18 @@ int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *mean
 }
 
 int mdl_full_device_open_feature(mdl_full_device_t *device, const mdl_means_t *means,
-                                 int64_t max_col, mdl_error_t *err)
+                                 int64_t max_col, int64_t n_sampled, mdl_error_t *err)
 {
     int64_t *n_feat = NULL;
     *device = (mdl_full_device_t){.means = means};
     int rc = mdl_alloc(&n_feat, (size_t)means->task->n_model, sizeof *n_feat, "widths", err);
     if (rc != MDL_OK)
         return rc;
-    mdl_rows_device_plan_t plan = plan_of(means, n_feat);
-    rc = mdl_feature_device_open(&plan, max_col, &device->feature, err);
+    mdl_feature_device_plan_t plan = {.rows = plan_of(means, n_feat),
+                                      .max_col = max_col,
+                                      .n_sample = means->task->n_sample,
+                                      .n_sampled = n_sampled};
+    rc = mdl_feature_device_open(&plan, &device->feature, err);
     free(n_feat);
     return rc;
 }
@@ -151,7 +154,7 @@ int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *u
 }
 
 int mdl_full_device_covariance(mdl_full_device_t *device, const mdl_feature_block_t *block,
-                               double values[3], mdl_error_t *err)
+                               double *values, mdl_error_t *err)
 {
     const mdl_means_t *means = device->means;
     int rc = mdl_feature_device_start(device->feature, block, err);

@@ -22,13 +22,14 @@ int64_t mdl_full_device_tile(int n_model, int64_t n_sample);
 int64_t mdl_full_device_column(int64_t tile, int64_t n_row);
 
 /* Opens the settings' device for tiles of Gram matrices, whose products are summed for every unit,
- * or for blocks of covariances of at most max_col columns. means are borrowed. Freed with
+ * or for blocks of covariances of at most max_col columns and n_sampled rows of
+ * mdl_row_sample_t. means are borrowed. Freed with
  * mdl_full_device_close, also after a failure. Not collective. Returns MDL_E_MEMORY, MDL_E_USAGE,
  * MDL_E_INTERNAL. */
 int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *means,
                               const mdl_row_units_t *units, mdl_error_t *err);
 int mdl_full_device_open_feature(mdl_full_device_t *device, const mdl_means_t *means,
-                                 int64_t max_col, mdl_error_t *err);
+                                 int64_t max_col, int64_t n_sampled, mdl_error_t *err);
 void mdl_full_device_close(mdl_full_device_t *device);
 
 /* As mdl_row_units_add_tile for the tile of rows i by rows j, j <= i; without units only total.
@@ -41,6 +42,6 @@ int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *u
 /* The values of mdl_feature_device_finish for a block over all rows. Not collective. Returns what
  * reading returns. */
 int mdl_full_device_covariance(mdl_full_device_t *device, const mdl_feature_block_t *block,
-                               double values[3], mdl_error_t *err);
+                               double *values, mdl_error_t *err);
 
 #endif

@@ -36,6 +36,7 @@ static int refuse(const char *what, const char *value, mdl_error_t *err)
                     value);
 }
 
+/* precision: where given has none. */
 static int read_options(const mordal_cka_options *given, mdl_encoding_t precision,
                         settings_t *settings, mdl_error_t *err)
 {
@@ -47,10 +48,9 @@ static int read_options(const mordal_cka_options *given, mdl_encoding_t precisio
     const mordal_cka_options none = {0}, *o = given != NULL ? given : &none;
     int estimator = find(o->estimator, estimators, 3), kernel = find(o->kernel, kernels, 2);
     int route = find(o->route, routes, 2), backend = find(o->backend, backends, 3);
-    *settings = (settings_t){.measure = {.grid_rows = o->grid_rows, .grid_cols = o->grid_cols},
-                             .cka = {.precision = precision,
-                                     .batch = o->batch != 0 ? o->batch : 64,
-                                     .sigma = o->sigma != 0 ? o->sigma : 1}};
+    *settings = (settings_t){
+        .measure = {.grid_rows = o->grid_rows, .grid_cols = o->grid_cols},
+        .cka = {.batch = o->batch != 0 ? o->batch : 64, .sigma = o->sigma != 0 ? o->sigma : 1}};
     if (o->measure != NULL && !mdl_measure_find(o->measure, &settings->measure.measure))
         return refuse("measure", o->measure, err);
     if (estimator < 0)
@@ -62,11 +62,13 @@ static int read_options(const mordal_cka_options *given, mdl_encoding_t precisio
     if (backend < 0)
         return refuse("backend", o->backend, err);
     settings->backend = backends[backend];
-    if (o->precision != NULL && (!mdl_encoding_find(o->precision, &settings->cka.precision) ||
-                                 settings->cka.precision < MDL_FLOAT32))
+    if (o->precision != NULL &&
+        (!mdl_encoding_find(o->precision, &precision) || precision == MDL_FLOAT16))
         return refuse("precision", o->precision, err);
     if (o->grid_rows < 0 || o->grid_cols < 0 || (o->grid_rows == 0) != (o->grid_cols == 0))
         return mdl_fail(err, MDL_E_USAGE, "a process grid of %d x %d", o->grid_rows, o->grid_cols);
+    settings->cka.bfloat16 = precision == MDL_BFLOAT16;
+    settings->cka.precision = settings->cka.bfloat16 ? MDL_FLOAT32 : precision;
     settings->cka.estimator = estimator_of[estimator];
     settings->cka.kernel = kernel == 1 ? MDL_CKA_RBF : MDL_CKA_LINEAR;
     settings->cka.route = route == 1 ? MDL_CKA_FEATURE : MDL_CKA_GRAM;

@@ -48,7 +48,7 @@ typedef struct {
     const char *estimator; /* of CKA: "minibatch", "unbiased", "biased" */
     const char *kernel;    /* of CKA: "linear", "rbf" */
     const char *route;     /* of unbiased and biased CKA: "gram", "feature" (linear kernel only) */
-    const char *precision; /* of CKA's products: "float32", "float64" */
+    const char *precision; /* of CKA's products: "float32", "float64", "bfloat16" (GPUs only) */
     int64_t batch;         /* rows a batch of minibatch: 64 */
     double sigma;          /* RBF bandwidth in units of a model's median distance: 1 */
     int grid_rows, grid_cols; /* process grid of the other measures: all ranks */

@@ -7,8 +7,9 @@
 
 typedef struct {
     const mdl_means_t *means;
-    int64_t n;        /* rows, 0: no standard error */
-    void *x, *y;      /* [n, max n_feat] rows of two models, less their means and scaled */
+    int64_t n;        /* rows */
+    void *x, *y;      /* [n, max n_feat] rows of two models, less their means and scaled; on a
+                         device, which has its own, NULL, as what follows */
     void *transposed; /* [max strip, n] columns of x */
     void *product;    /* [n, max n_feat] */
 } mdl_row_sample_t;

@@ -116,17 +116,16 @@ int mdl_gram_device_finish(mdl_gram_device_t *gram, mdl_gram_tile_t *tile, mdl_e
     return no_device(err);
 }
 
-double mdl_feature_device_bytes(const mdl_rows_device_plan_t *plan, int64_t max_col,
-                                int64_t n_block)
+double mdl_feature_device_bytes(const mdl_feature_device_plan_t *plan, int64_t n_block)
 {
-    (void)plan, (void)max_col, (void)n_block;
+    (void)plan, (void)n_block;
     return 0;
 }
 
-int mdl_feature_device_open(const mdl_rows_device_plan_t *plan, int64_t max_col,
-                            mdl_feature_device_t **feature, mdl_error_t *err)
+int mdl_feature_device_open(const mdl_feature_device_plan_t *plan, mdl_feature_device_t **feature,
+                            mdl_error_t *err)
 {
-    (void)plan, (void)max_col;
+    (void)plan;
     *feature = NULL;
     return no_device(err);
 }
@@ -156,7 +155,7 @@ int mdl_feature_device_add(mdl_feature_device_t *feature, int64_t rows, int64_t 
     return no_device(err);
 }
 
-int mdl_feature_device_finish(mdl_feature_device_t *feature, double values[3], mdl_error_t *err)
+int mdl_feature_device_finish(mdl_feature_device_t *feature, double *values, mdl_error_t *err)
 {
     (void)feature, (void)values;
     return no_device(err);

@@ -12,12 +12,16 @@ extern "C" {
 struct mdl_feature_device {
     mdl_rows_device_t rows;
     int64_t max_col, n_value; /* values of the largest block */
+    int64_t n_sample, n_sampled;
     mdl_feature_block_t block;
     int64_t n_pending; /* rows in product that aren't in sum yet */
     void *product;     /* [n_col, n_b] in the type of products */
     double *sum;       /* the same */
     double *partial;   /* [max_col] */
-    double *values;    /* [3] */
+    void *columns;     /* [n_col, n_sampled] of a's sampled rows */
+    void *sampled;     /* [n_sampled, n_feat] b's sampled rows */
+    void *weighted;    /* [n_sampled, n_b] a's sampled rows times the covariances */
+    double *values;    /* [3 + 2 n_sampled] */
     double *host_values;
 };
 
@@ -74,15 +78,62 @@ __global__ void sum_all(const double *partial, int64_t n, double *value)
         *value = total;
 }
 
+/* A block a sampled row, from number first on: the first width values of row number
+ * s n_sample / n_sampled, where x starts at row number row, go to into[s row_step + j step]. */
+template <typename C>
+__global__ void take_sampled(const C *x, int64_t n_feat, int64_t row, int64_t first,
+                             int64_t n_sample, int64_t n_sampled, int64_t width, C *into,
+                             int64_t row_step, int64_t step)
+{
+    int64_t s = first + blockIdx.x;
+    const C *from = x + (s * n_sample / n_sampled - row) * n_feat;
+    for (int64_t j = threadIdx.x; j < width; j += mdl::THREADS)
+        into[s * row_step + j * step] = from[j];
+}
+
+template <typename C> __global__ void round_all(const double *sum, int64_t n, C *out)
+{
+    int64_t stride = (int64_t)gridDim.x * mdl::THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * mdl::THREADS + threadIdx.x; k < n; k += stride)
+        out[k] = mdl::rounded<C>(sum[k]);
+}
+
+/* A block a sampled row: the inner product of its n values in left and right, the first n_twice
+ * counted twice, and right's own over all of n_feat, if that is wanted. */
+template <typename T, typename C>
+__global__ void sampled_sums(const T *left, const C *right, int64_t n, int64_t n_twice,
+                             int64_t n_feat, int wants_own, double *sums, double *own)
+{
+    int64_t s = blockIdx.x;
+    double sum = 0, square = 0;
+    for (int64_t j = threadIdx.x; j < n_feat; j += mdl::THREADS) {
+        double value = mdl::widened(right[s * n_feat + j]);
+        if (j < n)
+            sum += (j < n_twice ? 2 : 1) * (double)left[s * n + j] * value;
+        square += value * value;
+    }
+    sum = mdl::sum_of_block(sum);
+    square = mdl::sum_of_block(square);
+    if (threadIdx.x == 0) {
+        sums[s] = sum;
+        own[s] = wants_own ? square : 0;
+    }
+}
+
 int allocate_all(mdl_feature_device_t *f, mdl_error_t *err)
 {
     mdl::device &d = f->rows.device;
     size_t n = (size_t)f->n_value, size = f->rows.type.size, real = sizeof(double);
+    size_t sampled = (size_t)f->n_sampled, max_col = (size_t)f->max_col, feat = n / max_col;
+    size_t input = f->rows.type.input_size, n_value = 3 + 2 * sampled;
     MDL_DO(allocate(d, &f->product, n, size, "a block of covariances", err));
     MDL_DO(allocate(d, &f->sum, n, real, "a block of covariances", err));
-    MDL_DO(allocate(d, &f->partial, (size_t)f->max_col, real, "sums", err));
-    MDL_DO(allocate(d, &f->values, 3, real, "sums", err));
-    return allocate_pinned(d, &f->host_values, 3, real, err);
+    MDL_DO(allocate(d, &f->partial, max_col, real, "sums", err));
+    MDL_DO(allocate(d, &f->columns, sampled * max_col, input, "sampled rows", err));
+    MDL_DO(allocate(d, &f->sampled, sampled * feat, input, "sampled rows", err));
+    MDL_DO(allocate(d, &f->weighted, sampled * feat, size, "sampled rows", err));
+    MDL_DO(allocate(d, &f->values, n_value, real, "sums", err));
+    return allocate_pinned(d, &f->host_values, n_value, real, err);
 }
 
 template <typename T> int add_product(mdl_feature_device_t *f, mdl_error_t *err)
@@ -100,6 +151,43 @@ int add_pending(mdl_feature_device_t *f, mdl_error_t *err)
     return f->rows.plan.is_double ? add_product<double>(f, err) : add_product<float>(f, err);
 }
 
+/* Takes the sampled rows of a block of n_row rows: of a the columns of the covariances. */
+template <typename C>
+int take_sample(mdl_feature_device_t *f, int64_t block, int64_t n_row, const void *a, const void *b,
+                mdl_error_t *err)
+{
+    const mdl_feature_block_t &at = f->block;
+    int64_t row = block * f->rows.plan.tile, n = f->n_sampled;
+    int64_t first = (row * n + f->n_sample - 1) / f->n_sample;
+    int64_t end = ((row + n_row) * n + f->n_sample - 1) / f->n_sample;
+    int64_t d_a = f->rows.n_feat[(size_t)at.a], d_b = f->rows.n_feat[(size_t)at.b];
+    if (first == end)
+        return MDL_OK;
+    MDL_DO(launch(f->rows.device, err, end - first, take_sampled<C>,
+                  static_cast<const C *>(a) + at.first, d_a, row, first, f->n_sample, n, at.n_col,
+                  static_cast<C *>(f->columns), 1, n));
+    return launch(f->rows.device, err, end - first, take_sampled<C>, static_cast<const C *>(b), d_b,
+                  row, first, f->n_sample, n, d_b, static_cast<C *>(f->sampled), d_b, 1);
+}
+
+/* Once the covariances are summed: what each sampled row has of them. */
+template <typename T, typename C> int add_sampled(mdl_feature_device_t *f, mdl_error_t *err)
+{
+    const mdl::device &d = f->rows.device;
+    const mdl_feature_block_t &at = f->block;
+    int64_t n = at.n_col * at.n_b, d_b = f->rows.n_feat[(size_t)at.b];
+    int same = at.a == at.b;
+    C *rounded = static_cast<C *>(f->product);
+    MDL_DO(launch(d, err, mdl::n_block(n), round_all<C>, f->sum, n, rounded));
+    MDL_DO(mdl::multiply(d, f->rows.type,
+                         {true, f->columns, rounded, f->n_sampled, at.n_b, f->n_sampled, at.n_b,
+                          at.n_col, false, f->weighted, at.n_b},
+                         err));
+    return launch(d, err, f->n_sampled, sampled_sums<T, C>, static_cast<const T *>(f->weighted),
+                  static_cast<const C *>(f->sampled), at.n_b, same ? at.first : 0, d_b,
+                  same && at.first == 0, f->values + 3, f->values + 3 + f->n_sampled);
+}
+
 int64_t widest(const mdl_rows_device_plan_t *plan)
 {
     int64_t n_feat = 0;
@@ -110,23 +198,27 @@ int64_t widest(const mdl_rows_device_plan_t *plan)
 
 } // namespace
 
-extern "C" double mdl_feature_device_bytes(const mdl_rows_device_plan_t *plan, int64_t max_col,
-                                           int64_t n_block)
+extern "C" double mdl_feature_device_bytes(const mdl_feature_device_plan_t *plan, int64_t n_block)
 {
-    double size = (double)mdl::reals_of(plan->is_double, plan->bfloat16).size;
-    return (double)max_col * (double)widest(plan) * (size + sizeof(double)) +
-           mdl::rows_other_bytes(*plan) + (double)n_block * mdl::rows_block_bytes(*plan);
+    const mdl::reals type = mdl::reals_of(plan->rows.is_double, plan->rows.bfloat16);
+    double size = (double)type.size, input = (double)type.input_size;
+    double feat = (double)widest(&plan->rows), max_col = (double)plan->max_col;
+    double sampled = input * (max_col + feat) + size * feat;
+    return max_col * feat * (size + sizeof(double)) + (double)plan->n_sampled * sampled +
+           mdl::rows_other_bytes(plan->rows) + (double)n_block * mdl::rows_block_bytes(plan->rows);
 }
 
-extern "C" int mdl_feature_device_open(const mdl_rows_device_plan_t *plan, int64_t max_col,
+extern "C" int mdl_feature_device_open(const mdl_feature_device_plan_t *plan,
                                        mdl_feature_device_t **feature, mdl_error_t *err)
 {
     mdl_feature_device_t *f = *feature = new (std::nothrow) mdl_feature_device{};
     if (f == nullptr)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for covariances on a device");
-    f->max_col = max_col;
-    f->n_value = max_col * widest(plan);
-    int rc = mdl::rows_open(f->rows, *plan, err);
+    f->max_col = plan->max_col;
+    f->n_value = plan->max_col * widest(&plan->rows);
+    f->n_sample = plan->n_sample;
+    f->n_sampled = plan->n_sampled;
+    int rc = mdl::rows_open(f->rows, plan->rows, err);
     if (rc == MDL_OK)
         rc = allocate_all(f, err);
     if (rc == MDL_OK)
@@ -186,24 +278,29 @@ extern "C" int mdl_feature_device_add(mdl_feature_device_t *f, int64_t block, in
     f->n_pending += n_row;
     if (f->n_pending >= SUMMED_ROWS)
         MDL_DO(add_pending(f, err));
+    MDL_DO(rows.plan.is_double  ? take_sample<double>(f, block, n_row, a, b, err)
+           : rows.plan.bfloat16 ? take_sample<__nv_bfloat16>(f, block, n_row, a, b, err)
+                                : take_sample<float>(f, block, n_row, a, b, err));
     if (at.first > 0)
         return MDL_OK;
     return launch(rows.device, err, 1, add_lengths, mdl::rows_squares(rows, at.a, slot_a),
                   mdl::rows_squares(rows, at.b, slot_b), n_row, at.a == at.b, f->values);
 }
 
-extern "C" int mdl_feature_device_finish(mdl_feature_device_t *f, double values[3],
-                                         mdl_error_t *err)
+extern "C" int mdl_feature_device_finish(mdl_feature_device_t *f, double *values, mdl_error_t *err)
 {
+    size_t n_byte = (size_t)(3 + 2 * f->n_sampled) * sizeof *values;
     const mdl::device &d = f->rows.device;
     const mdl_feature_block_t &at = f->block;
     MDL_DO(add_pending(f, err));
     MDL_DO(launch(d, err, at.n_col, sum_squares, f->sum, at.n_b, at.a == at.b ? at.first : 0,
                   f->partial));
     MDL_DO(launch(d, err, 1, sum_all, f->partial, at.n_col, f->values));
-    MDL_CUDA(cudaMemcpyAsync(f->host_values, f->values, 3 * sizeof(double), cudaMemcpyDeviceToHost,
-                             d.compute));
+    MDL_DO((f->rows.plan.is_double  ? add_sampled<double, double>(f, err)
+            : f->rows.plan.bfloat16 ? add_sampled<float, __nv_bfloat16>(f, err)
+                                    : add_sampled<float, float>(f, err)));
+    MDL_CUDA(cudaMemcpyAsync(f->host_values, f->values, n_byte, cudaMemcpyDeviceToHost, d.compute));
     MDL_CUDA(cudaStreamSynchronize(d.compute));
-    memcpy(values, f->host_values, 3 * sizeof *values);
+    memcpy(values, f->host_values, n_byte);
     return MDL_OK;
 }

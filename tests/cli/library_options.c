@@ -65,6 +65,11 @@ int main(int argc, char **argv)
     options.backend = "gpu";
     check_refusal(&options, MORDAL_USAGE, "backend 'gpu'");
     options.backend = "cpu";
+    options.precision = "bfloat16";
+    check_refusal(&options, MORDAL_USAGE, "bfloat16 is computed by GPUs alone");
+    options.precision = "float16";
+    check_refusal(&options, MORDAL_USAGE, "precision 'float16'");
+    options.precision = NULL;
     options.route = "minibatch";
     check_refusal(&options, MORDAL_USAGE, "route 'minibatch'");
     return MPI_Finalize();
