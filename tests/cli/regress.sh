@@ -4,7 +4,7 @@ set -euo pipefail
 . "$MORDAL_SOURCE_DIR/tests/cli/search_fixture.sh"
 study=study/STUDY.yaml
 
-expect 0 'predicts its error at ratio 1' mordal-regress --help
+expect 0 'predicts errors at ratio 1' mordal-regress --help
 expect 64 'give --study STUDY.yaml' mordal-regress
 make_replay_study
 expect 64 'is no option' mordal-regress --study $study file.csv
