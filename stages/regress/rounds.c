@@ -310,6 +310,7 @@ static void add_up(const mdl_rounds_t *rounds, const mdl_rounds_space_t *space, 
 int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, double *score,
                      int64_t *choice, mdl_error_t *err)
 {
+    const double last = rounds->interval.marks[rounds->interval.n_mark - 1] * (1 - 1e-9);
     int64_t corner, n;
     int rc;
     if (rounds->n_llm == 0 || rounds->n != rounds->n_ve * rounds->n_llm)
@@ -322,6 +323,8 @@ int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, doub
     n = list_line(rounds, space, rounds->ve, rounds->ve[corner]);
     MDL_TRY(search(rounds, space, n, NULL, NULL, choice, err));
     MDL_TRY(conclude(rounds, space, NULL, score, err));
+    if (space->reached[corner] >= last && score[corner] < score[*choice])
+        *choice = corner;
     add_up(rounds, space, corner, score);
     put_first(rounds, score, *choice);
 done:

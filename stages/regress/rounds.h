@@ -61,8 +61,10 @@ int mdl_rounds_interval(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, d
 
 /* The same along one column and one row of the matrix: the encoders with the language model that
  * stands for most of the others among the cheaper half, then the language models of the best
- * encoder. The rest is added up from both, in log error. Needs every pair. As above; MDL_E_INPUT
- * without the matrix. */
+ * encoder. The column's best pair, cut from the row by fewer points than it has, is the choice
+ * after all when it was trained to the last mark and is lower than the row's best is expected.
+ * The rest is added up from both, in log error. Needs every pair. As above; MDL_E_INPUT without the
+ * matrix. */
 int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, double *score,
                      int64_t *choice, mdl_error_t *err);
 
