@@ -119,10 +119,7 @@ const mdl_backend_t *mdl_backend_cpu_bfloat16(void);
  * behind it. Shows missing copies on any machine; for tests. */
 const mdl_backend_t *mdl_backend_strict(void);
 
-/* Number of usable GPUs; when it is 0, *why says it in a sentence. */
-int mdl_backend_cuda_count(const char **why);
-
-/* GPU number device, below mdl_backend_cuda_count, from now on the one of this process. Returns
+/* GPU number device, below mdl_device_count, from now on the one of this process. Returns
  * MDL_E_USAGE without one, MDL_E_INTERNAL naming CUDA's error. */
 int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend, mdl_error_t *err);
 

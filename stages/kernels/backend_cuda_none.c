@@ -1,16 +1,11 @@
 #include "kernels/backend.h"
-
-int mdl_backend_cuda_count(const char **why)
-{
-    *why = "this Mordal was built without CUDA: configure with MORDAL_ENABLE_CUDA=ON";
-    return 0;
-}
+#include "kernels/device.h"
 
 int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend, mdl_error_t *err)
 {
     const char *why;
     (void)device, (void)bfloat16;
     *backend = NULL;
-    mdl_backend_cuda_count(&why);
+    mdl_device_count(&why);
     return mdl_fail(err, MDL_E_USAGE, "%s", why);
 }

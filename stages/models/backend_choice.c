@@ -1,6 +1,7 @@
 #include "models/backend_choice.h"
 
 #include "core/log.h"
+#include "kernels/device.h"
 #include "mpi/agree.h"
 
 #include <string.h>
@@ -44,7 +45,7 @@ int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
     }
     if (strcmp(name, "cuda") != 0 && strcmp(name, "auto") != 0)
         return MDL_OK;
-    int n_device = mdl_backend_cuda_count(&why), usable = n_device > 0, rc = MDL_OK;
+    int n_device = mdl_device_count(&why), usable = n_device > 0, rc = MDL_OK;
     if (strcmp(name, "cuda") == 0 && !usable)
         rc = mdl_fail(err, MDL_E_USAGE, "backend cuda: %s; take the backend cpu or auto", why);
     MPI_Allreduce(MPI_IN_PLACE, &usable, 1, MPI_INT, MPI_MIN, comm);

@@ -26,11 +26,6 @@ static const mdl_linear_t group_bounds[2][MDL_N_GROUP][2] = {
      [MDL_GROUP_GATE_UP] = {MDL_LINEAR_GATE_UP, MDL_LINEAR_GATE_UP},
      [MDL_GROUP_DOWN] = {MDL_LINEAR_DOWN, MDL_LINEAR_DOWN}}};
 
-const char *mdl_linear_name(mdl_linear_t linear)
-{
-    return names[linear].name;
-}
-
 const char *mdl_linear_path(mdl_linear_t linear)
 {
     return names[linear].path;

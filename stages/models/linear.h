@@ -30,8 +30,7 @@ typedef enum {
     MDL_N_GROUP
 } mdl_linear_group_t;
 
-/* "q_proj", and the path inside the block: "self_attn.q_proj". */
-const char *mdl_linear_name(mdl_linear_t linear);
+/* The path inside the block: "self_attn.q_proj". */
 const char *mdl_linear_path(mdl_linear_t linear);
 
 /* Width of the layer's input and output. */

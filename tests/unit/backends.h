@@ -3,6 +3,7 @@
 #define MDL_TESTS_BACKENDS_H
 
 #include "kernels/backend.h"
+#include "kernels/device.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static inline int append_gpu(const mdl_backend_t *backend[MAX_BACKEND], int n, i
 {
     const char *why;
     mdl_error_t err;
-    if (mdl_backend_cuda_count(&why) == 0) {
+    if (mdl_device_count(&why) == 0) {
         printf("no GPU: %s\n", why);
         return n;
     }

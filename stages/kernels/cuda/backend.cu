@@ -80,15 +80,6 @@ static const mdl_backend_t *complete(bool bfloat16)
 
 } // namespace mdl::engine
 
-extern "C" int mdl_backend_cuda_count(const char **why)
-{
-    int n = 0;
-    cudaError_t status = cudaGetDeviceCount(&n);
-    *why = status == cudaSuccess || status == cudaErrorNoDevice ? "CUDA finds no GPU on this node"
-                                                                : cudaGetErrorString(status);
-    return status == cudaSuccess ? n : 0;
-}
-
 extern "C" int mdl_backend_cuda(int device, int bfloat16, const mdl_backend_t **backend,
                                 mdl_error_t *err)
 {
