@@ -44,9 +44,21 @@ int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row)
     return 2 * n_row * n_row; /* the scores of one head, and their gradient */
 }
 
-void mdl_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
-                           const mdl_attention_t *shape, int64_t first, int64_t n_row,
-                           int64_t ld_log_sum)
+/* Where the sequence ends that begins at position begin, of n_row. */
+static int64_t sequence_end(const mdl_attention_t *shape, int64_t begin, int64_t n_row)
+{
+    if (shape->begin == NULL)
+        return n_row;
+    int64_t end = begin + 1;
+    while (end < n_row && shape->begin[end] == begin)
+        end++;
+    return end;
+}
+
+/* mdl_attention_forward of one sequence, whatever begin says. */
+static void forward_sequence(float *out, float *log_sum, float *scratch, const float *qkv,
+                             const mdl_attention_t *shape, int64_t first, int64_t n_row,
+                             int64_t ld_log_sum)
 {
     int64_t n_feat = shape->n_head_feat, ld = shape->ld_qkv, ld_out = shape->n_head * n_feat;
     int64_t n_seen = first + n_row;
@@ -60,6 +72,19 @@ void mdl_attention_forward(float *out, float *log_sum, float *scratch, const flo
         softmax_causal(scratch, log_sum + head * ld_log_sum, shape, first, n_row, n_seen);
         mdl_matmul_nn(out + first * ld_out + head * n_feat, ld_out, scratch, n_seen, v, ld, n_row,
                       n_feat, n_seen, 1.0f, 0.0f);
+    }
+}
+
+void mdl_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
+                           const mdl_attention_t *shape, int64_t first, int64_t n_row,
+                           int64_t ld_log_sum)
+{
+    int64_t ld_out = shape->n_head * shape->n_head_feat, n_seen = first + n_row;
+    for (int64_t row = first, end; row < n_seen; row = end) {
+        int64_t begin = shape->begin != NULL ? shape->begin[row] : 0;
+        end = sequence_end(shape, begin, n_seen);
+        forward_sequence(out + begin * ld_out, log_sum + begin, scratch,
+                         qkv + begin * shape->ld_qkv, shape, row - begin, end - row, ld_log_sum);
     }
 }
 
@@ -93,9 +118,10 @@ static void softmax_causal_backward(float *score, float *dscore, const float *lo
     }
 }
 
-void mdl_attention_backward(float *dqkv, float *scratch, const float *dout, const float *out,
-                            const float *log_sum, const float *qkv, const mdl_attention_t *shape,
-                            int64_t n_row, int64_t ld_log_sum)
+/* mdl_attention_backward of one sequence, whatever begin says. */
+static void backward_sequence(float *dqkv, float *scratch, const float *dout, const float *out,
+                              const float *log_sum, const float *qkv, const mdl_attention_t *shape,
+                              int64_t n_row, int64_t ld_log_sum)
 {
     float *score = scratch, *dscore = scratch + n_row * n_row;
     int64_t n_feat = shape->n_head_feat, ld = shape->ld_qkv, ld_out = shape->n_head * n_feat;
@@ -117,5 +143,17 @@ void mdl_attention_backward(float *dqkv, float *scratch, const float *dout, cons
                       0.0f);
         mdl_matmul_tn(dqkv + at_k, ld, dscore, n_row, qkv + at_q, ld, n_row, n_feat, n_row, scale,
                       keep);
+    }
+}
+
+void mdl_attention_backward(float *dqkv, float *scratch, const float *dout, const float *out,
+                            const float *log_sum, const float *qkv, const mdl_attention_t *shape,
+                            int64_t n_row, int64_t ld_log_sum)
+{
+    int64_t ld = shape->ld_qkv, ld_out = shape->n_head * shape->n_head_feat;
+    for (int64_t begin = 0, end; begin < n_row; begin = end) {
+        end = sequence_end(shape, begin, n_row);
+        backward_sequence(dqkv + begin * ld, scratch, dout + begin * ld_out, out + begin * ld_out,
+                          log_sum + begin, qkv + begin * ld, shape, end - begin, ld_log_sum);
     }
 }

@@ -59,7 +59,7 @@ typedef struct {
                          int64_t n_head, int64_t n_head_feat, int64_t ld_x);
     void (*rope_backward)(float *dx, const float *cosine, const float *sine, int64_t n_row,
                           int64_t n_head, int64_t n_head_feat, int64_t ld_dx);
-    /* kernels/attention.h; shape is host memory */
+    /* kernels/attention.h; shape is host memory, its begin the backend's */
     int64_t (*attention_n_scratch)(const mdl_attention_t *shape, int64_t n_row);
     void (*attention_forward)(float *out, float *log_sum, float *scratch, const float *qkv,
                               const mdl_attention_t *shape, int64_t first, int64_t n_row,

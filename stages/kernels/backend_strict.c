@@ -226,15 +226,24 @@ static void strict_rope_backward(float *dx, const float *cosine, const float *si
                       AT(sine, n_table), n_row, n_head, n_head_feat, ld_dx);
 }
 
+/* The shape with an address that can be read in place of its begin. */
+static mdl_attention_t readable(const mdl_attention_t *shape, int64_t n_row)
+{
+    mdl_attention_t made = *shape;
+    made.begin = AT(shape->begin, n_row);
+    return made;
+}
+
 static void strict_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
                                      const mdl_attention_t *shape, int64_t first, int64_t n_row,
                                      int64_t ld_log_sum)
 {
     int64_t n_seen = first + n_row;
+    const mdl_attention_t inside = readable(shape, n_seen);
     mdl_attention_forward(AT(out, n_seen * shape->n_head * shape->n_head_feat),
                           ROWS(log_sum, shape->n_head, n_seen, ld_log_sum),
                           AT(scratch, mdl_attention_n_scratch(shape, n_seen)),
-                          AT(qkv, n_seen * shape->ld_qkv), shape, first, n_row, ld_log_sum);
+                          AT(qkv, n_seen * shape->ld_qkv), &inside, first, n_row, ld_log_sum);
 }
 
 static void strict_attention_backward(float *dqkv, float *scratch, const float *dout,
@@ -243,10 +252,11 @@ static void strict_attention_backward(float *dqkv, float *scratch, const float *
                                       int64_t ld_log_sum)
 {
     int64_t n_value = n_row * shape->n_head * shape->n_head_feat;
+    const mdl_attention_t inside = readable(shape, n_row);
     mdl_attention_backward(AT(dqkv, n_row * shape->ld_qkv),
                            AT(scratch, mdl_attention_n_scratch(shape, n_row)), AT(dout, n_value),
                            AT(out, n_value), ROWS(log_sum, shape->n_head, n_row, ld_log_sum),
-                           AT(qkv, n_row * shape->ld_qkv), shape, n_row, ld_log_sum);
+                           AT(qkv, n_row * shape->ld_qkv), &inside, n_row, ld_log_sum);
 }
 
 static void strict_swiglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat)

@@ -52,7 +52,7 @@ __global__ void attend(float *out, float *log_sum, const float *qkv, mdl_attenti
         multiply_rows(scores, q_tile, k_tile, ld_key, n_feat);
         for (int r = 0; r < OWN; r++) {
             float shrink;
-            bool seen = sees(shape, own + r, key + lane);
+            bool seen = own + r < end && sees(shape, own + r, key + lane);
             scores[r] = take_scores(&now[r], seen ? scores[r] * shape.scale : -INFINITY, &shrink);
             for (int c = 0; c < N_COL; c++)
                 sums[r][c] *= shrink;

@@ -25,7 +25,9 @@ struct head_rows {
 /* First position that the one at position sees. */
 __device__ inline int64_t first_seen(const mdl_attention_t &shape, int64_t position)
 {
-    return shape.n_window > 0 && position >= shape.n_window ? position + 1 - shape.n_window : 0;
+    int64_t begin = shape.begin != nullptr ? shape.begin[position] : 0;
+    int64_t in_window = shape.n_window > 0 ? position + 1 - shape.n_window : 0;
+    return in_window > begin ? in_window : begin;
 }
 
 __device__ inline bool sees(const mdl_attention_t &shape, int64_t query, int64_t key)

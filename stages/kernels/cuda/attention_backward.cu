@@ -74,7 +74,6 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     int64_t kv_head = blockIdx.y, n_group = shape.n_head / shape.n_kv_head;
     int64_t key = (int64_t)blockIdx.x * TILE, own = key + threadIdx.x / WARP * OWN;
     int64_t at_k = (shape.n_head + kv_head) * n_feat, at_v = at_k + shape.n_kv_head * n_feat;
-    int64_t end = last_query(shape, key + TILE - 1, in.n_row);
     float *k_tile = tiles, *v_tile = k_tile + TILE * n_feat, *q_tile = v_tile + TILE * n_feat;
     float *dy_tile = q_tile + TILE * ld_query;
     float dk[OWN][N_COL] = {}, dv[OWN][N_COL] = {}, p[OWN], ds[OWN];
@@ -83,7 +82,7 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     for (int64_t head = kv_head * n_group; head < (kv_head + 1) * n_group; head++) {
         head_rows q = {in.qkv + head * n_feat, shape.ld_qkv};
         head_rows dy = {in.dout + head * n_feat, shape.n_head * n_feat};
-        for (int64_t query = key; query < end; query += TILE) {
+        for (int64_t query = key; reaches(in, shape, query, key + TILE - 1); query += TILE) {
             load_tile(q_tile, ld_query, q, query, in.n_row, n_feat);
             load_tile(dy_tile, ld_query, dy, query, in.n_row, n_feat);
             __syncthreads();

@@ -27,11 +27,12 @@ __device__ inline void score_gradient(const backward_inputs &in, const mdl_atten
     *ds = *p * (dproduct - in.mean[head * in.n_row + query]) * shape.scale;
 }
 
-/* Where the queries that see a key of up to last_key end, of n_row. */
-__device__ inline int64_t last_query(const mdl_attention_t &shape, int64_t last_key, int64_t n_row)
+/* Whether query, or one behind it, may see a key of up to last_key: what one can't see, none behind
+ * it can. */
+__device__ inline bool reaches(const backward_inputs &in, const mdl_attention_t &shape,
+                               int64_t query, int64_t last_key)
 {
-    return shape.n_window > 0 && last_key + shape.n_window < n_row ? last_key + shape.n_window
-                                                                   : n_row;
+    return query < in.n_row && first_seen(shape, query) <= last_key;
 }
 
 /* mean [n_head, n_row]: dout times out of each query and head. */

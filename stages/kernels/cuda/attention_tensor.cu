@@ -70,8 +70,9 @@ __global__ void attend(float *out, float *log_sum, const float *qkv, mdl_attenti
         multiply_heads<N>(scores, q_tile + own_row * LD<N>, k_tile);
         __syncwarp();
         for (int r = 0; r < SIDE; r++) {
-            bool seen[2] = {sees(shape, own + r, key + lane),
-                            sees(shape, own + r, key + lane + WARP)};
+            bool there = own + r < end;
+            bool seen[2] = {there && sees(shape, own + r, key + lane),
+                            there && sees(shape, own + r, key + lane + WARP)};
             take_scores(&now, r, scores + r * LD_SQUARE, seen, shape.scale, shares + r * LD_SQUARE,
                         sums + r * LD<N>, N * SIDE);
         }

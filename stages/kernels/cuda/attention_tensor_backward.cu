@@ -67,7 +67,6 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     int own_row = (int)threadIdx.x / WARP * SIDE;
     int64_t kv_head = blockIdx.y, n_group = shape.n_head / shape.n_kv_head;
     int64_t key = (int64_t)blockIdx.x * ROWS, own = key + own_row;
-    int64_t end = last_query(shape, key + ROWS - 1, in.n_row);
     int64_t at_k = (shape.n_head + kv_head) * n_feat, at_v = at_k + shape.n_kv_head * n_feat;
     factor *k_tile = parts.take<factor>(HEAD_BYTES<N>), *v_tile = parts.take<factor>(HEAD_BYTES<N>);
     factor *q_tile = parts.take<factor>(HEAD_BYTES<N>),
@@ -86,7 +85,7 @@ __global__ void key_gradient(float *dqkv, backward_inputs in, mdl_attention_t sh
     for (int64_t head = kv_head * n_group; head < (kv_head + 1) * n_group; head++) {
         head_rows q = {in.qkv + head * n_feat, shape.ld_qkv};
         head_rows dy = {in.dout + head * n_feat, shape.n_head * n_feat};
-        for (int64_t query = key; query < end; query += ROWS) {
+        for (int64_t query = key; reaches(in, shape, query, key + ROWS - 1); query += ROWS) {
             load_rounded<N>(q_tile, q, query, in.n_row, n_feat);
             load_rounded<N>(dy_tile, dy, query, in.n_row, n_feat);
             __syncthreads();

@@ -25,7 +25,7 @@
 
 enum { N_ROW = 5, N_FEAT = 12, MAX = 512 };
 static float in[MAX], dout[MAX], weight[MAX], din[MAX];
-static mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0};
+static mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0, NULL};
 static const int32_t target[N_ROW] = {0, 3, 11, 5, 5};
 
 static double weighted(const float *out, int64_t n)
@@ -201,12 +201,24 @@ static void window(void **state)
     shape.n_window = 0;
 }
 
+static void sequences(void **state)
+{
+    (void)state;
+    static const int32_t begin[N_ROW] = {0, 0, 2, 2, 2};
+    shape.begin = begin;
+    attention_gradient("sequences");
+    shape.n_window = 2;
+    attention_gradient("windows in them");
+    shape.n_window = 0;
+    shape.begin = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rmsnorm), cmocka_unit_test(rope),          cmocka_unit_test(swiglu),
         cmocka_unit_test(gelu),    cmocka_unit_test(cross_entropy), cmocka_unit_test(attention),
-        cmocka_unit_test(geglu),   cmocka_unit_test(window),
+        cmocka_unit_test(geglu),   cmocka_unit_test(window),        cmocka_unit_test(sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,6 +227,8 @@ static void attend(double *y, const float *qkv, const mdl_attention_t *shape, in
     for (int64_t s = 0; s <= position; s++) {
         if (shape->n_window > 0 && s <= position - shape->n_window)
             continue;
+        if (shape->begin != NULL && s < shape->begin[position])
+            continue;
         const float *k = qkv + s * shape->ld_qkv + (shape->n_head + kv_head) * n;
         const float *v = k + shape->n_kv_head * n;
         double score = 0;
@@ -268,8 +270,20 @@ static void attention(void **state)
     (void)state;
     static const int64_t windows[] = {0, 1, 3, 8, 9, 100};
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
-        attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.40824829f, windows[i]});
-    attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.25f, 0});
+        attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.40824829f, windows[i], NULL});
+    attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.25f, 0, NULL});
+}
+
+/* Several sequences behind one another, of which the cuts of attend_in_parts hit some. */
+static void attention_of_sequences(void **state)
+{
+    (void)state;
+    static const int64_t windows[] = {0, 1, 2, 3, 100};
+    static const int32_t begins[][9] = {
+        {0, 0, 0, 0, 4, 4, 4, 4, 4}, {0, 1, 1, 1, 1, 1, 6, 7, 7}, {0, 1, 2, 3, 4, 5, 6, 7, 8}};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        for (size_t b = 0; b < sizeof begins / sizeof *begins; b++)
+            attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.40824829f, windows[i], begins[b]});
 }
 
 int main(void)
@@ -286,6 +300,7 @@ int main(void)
         cmocka_unit_test(gelu),
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(attention),
+        cmocka_unit_test(attention_of_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,41 @@ static void attention_of_wide_heads(void)
     attend((mdl_attention_t){.n_head = 2, .n_kv_head = 1, .n_head_feat = 96}, 31, 30);
 }
 
+/* Sequences that begin at multiples of length and at other_begin, so that tiles of 32 and of 64
+ * rows hold the ends of some and the middle of others. */
+static const int32_t *sequences(int64_t n_row, int32_t length, int32_t other_begin)
+{
+    static int32_t begin[128];
+    for (int32_t row = 0; row < n_row; row++) {
+        begin[row] = row / length * length;
+        if (row >= other_begin && begin[row] < other_begin)
+            begin[row] = other_begin;
+    }
+    return memory(begin, (size_t)n_row * sizeof *begin);
+}
+
+static void attention_of_sequences(void)
+{
+    attend(
+        (mdl_attention_t){
+            .n_head = 2, .n_kv_head = 1, .n_head_feat = 40, .begin = sequences(128, 70, 90)},
+        128, 91);
+    attend((mdl_attention_t){.n_head = 4,
+                             .n_kv_head = 2,
+                             .n_head_feat = 64,
+                             .n_window = 9,
+                             .begin = sequences(115, 12, 39)},
+           115, 24);
+}
+
+static void attention_of_short_sequences(void)
+{
+    attend(
+        (mdl_attention_t){
+            .n_head = 1, .n_kv_head = 1, .n_head_feat = 128, .begin = sequences(100, 1, 1)},
+        100, 64);
+}
+
 static void gates(void)
 {
     int64_t n_row = 5, n = 131;
@@ -325,6 +360,8 @@ int main(void)
         {"rotations", rotations},
         {"attention", attention},
         {"attention_in_windows", attention_in_windows},
+        {"attention_of_sequences", attention_of_sequences},
+        {"attention_of_short_sequences", attention_of_short_sequences},
         {"attention_of_wide_heads", attention_of_wide_heads},
         {"gates", gates},
         {"rows", rows},
