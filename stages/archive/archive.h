@@ -4,6 +4,7 @@
 
 #include "core/stage.h"
 #include "io/archive_file.h"
+#include "kernels/backend.h"
 
 typedef struct {
     const char *side, *out, *rows, *label, *encoding;
@@ -20,6 +21,13 @@ typedef struct {
 /* One line for a whole study: what was written of folder and what was up to date. Not collective.
  */
 void mdl_archive_log_tally(const mdl_archive_tally_t *tally, const char *folder);
+
+/* Where a command computes: what --backend says, else trainer.backend of the study (NULL: none),
+ * else the processor, which a dry run takes too. Collective over stage->comm. Returns what
+ * mdl_backend_choose returns. */
+int mdl_archive_choose_backend(const mdl_stage_t *stage, const mdl_archive_options_t *options,
+                               const mdl_study_t *study, const mdl_backend_t **backend,
+                               mdl_error_t *err);
 
 /* One sub-command: its help and options, and what it does. run is collective over stage->comm. */
 typedef struct {

@@ -152,7 +152,7 @@ static int load_language(mdl_extract_language_t *language, mdl_error_t *err)
 {
     int rc = MDL_OK;
     if (language->decoder == NULL)
-        MDL_TRY(mdl_decoder_load(mdl_backend_cpu(), language->checkpoint, &language->decoder, err));
+        MDL_TRY(mdl_decoder_load(language->backend, language->checkpoint, &language->decoder, err));
     if (language->corpus == NULL)
         MDL_TRY(mdl_corpus_read(language->corpus_path, &language->corpus, err));
     int64_t n_vocab = mdl_decoder_config(language->decoder)->n_vocab;

@@ -6,11 +6,12 @@
 #include "io/digest.h"
 #include "models/training.h"
 
-/* A language model and what is held of it; zeroed but for the first three at the start. */
+/* A language model and what is held of it; zeroed but for the first four at the start. */
 typedef struct {
     const char *model;
     const char *checkpoint; /* folder */
     const char *corpus_path;
+    const mdl_backend_t *backend;         /* where it computes */
     char weights_digest[MDL_DIGEST_SIZE]; /* rank 0; "" until needed */
     char corpus_digest[MDL_DIGEST_SIZE];  /* rank 0; "" until needed */
     mdl_decoder_t *decoder;               /* NULL until needed */
@@ -41,11 +42,11 @@ typedef struct {
 
 /* Trains a projector alone for some steps, each rank the same one by itself, then archives the last
  * hidden state (after the final norm) of evaluation samples, dealt over the ranks: the same bits on
- * any number of ranks. Row ids are "IMAGE#K" for the K-th (from 0) sample of an image. Says so and
- * does nothing when the file is there and current; prints the plan under --dry-run. With
- * extract->rows, rows that the file has already are kept, and those that it is to have are added or
- * taken away; while it is open, more than were asked for do too. language keeps what was loaded,
- * tally counts what was done. Collective over stage->comm. Returns what the
+ * any number of ranks whose devices are of one kind. Row ids are "IMAGE#K" for the K-th (from 0)
+ * sample of an image. Says so and does nothing when the file is there and current; prints the plan
+ * under --dry-run. With extract->rows, rows that the file has already are kept, and those that it
+ * is to have are added or taken away; while it is open, more than were asked for do too. language
+ * keeps what was loaded, tally counts what was done. Collective over stage->comm. Returns what the
  * readers and mdl_training_warm_up return, or MDL_E_AGAIN when it was told to stop. */
 int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
                        const mdl_extract_t *extract, mdl_archive_tally_t *tally, mdl_error_t *err);

@@ -38,6 +38,10 @@ static const mdl_option_t table[] = {
      offsetof(mdl_archive_options_t, learning_rate)},
     {"seed", 0, MDL_OPTION_INT, "N", "of the projector's start and the order (default: 1)",
      offsetof(mdl_archive_options_t, seed)},
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
+     "where it computes: auto takes GPUs where every rank finds one, strict is for tests (default: "
+     "the study's trainer.backend, else cpu)",
+     offsetof(mdl_archive_options_t, backend)},
 };
 
 static int check_range(const char *option, int64_t value, int64_t least, int64_t most,
@@ -74,16 +78,20 @@ done:
 static int extract_by_hand(mdl_stage_t *stage, const mdl_archive_options_t *options,
                            mdl_error_t *err)
 {
+    const mdl_backend_t *backend;
     mdl_archive_tally_t tally = {0};
     char *name = NULL;
     int rc;
     MDL_TRY(check_options(stage, options, err));
+    MDL_TRY(mdl_archive_choose_backend(stage, options, NULL, &backend, err));
     name = options->model != NULL ? mdl_text("%s", options->model)
                                   : mdl_text_base_name(options->checkpoint);
     if (name == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a name"));
-    mdl_extract_language_t language = {
-        .model = name, .checkpoint = options->checkpoint, .corpus_path = options->corpus};
+    mdl_extract_language_t language = {.model = name,
+                                       .checkpoint = options->checkpoint,
+                                       .corpus_path = options->corpus,
+                                       .backend = backend};
     const mdl_extract_t extract = {
         .vision = options->vision,
         .out = options->out,
@@ -128,15 +136,17 @@ done:
     return rc;
 }
 
-static int extract_pairs(mdl_stage_t *stage, const mdl_study_t *study,
+static int extract_pairs(mdl_stage_t *stage, const mdl_study_t *study, const mdl_backend_t *backend,
                          const mdl_clusters_t *clusters, mdl_error_t *err)
 {
     mdl_archive_tally_t tally = {0};
     int rc = MDL_OK;
     for (unsigned i = 0; rc == MDL_OK && i < study->zoo.n_language; i++) {
         const mdl_study_language_t *entry = &study->zoo.language[i];
-        mdl_extract_language_t language = {
-            .model = entry->name, .checkpoint = entry->checkpoint, .corpus_path = entry->corpus};
+        mdl_extract_language_t language = {.model = entry->name,
+                                           .checkpoint = entry->checkpoint,
+                                           .corpus_path = entry->corpus,
+                                           .backend = backend};
         for (int64_t c = 0; rc == MDL_OK && c < clusters->n_cluster; c++)
             rc = extract_pair(stage, study, &language, clusters->models[clusters->medoid[c]],
                               &tally, err);
@@ -156,9 +166,10 @@ static void print_bound(const mdl_stage_t *stage, const mdl_study_t *study)
                study->zoo.n_vision, study->zoo.n_language, study->clusters.samples);
 }
 
-static int extract_study(mdl_stage_t *stage, mdl_error_t *err)
+static int extract_study(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err)
 {
     static const char advice[] = "run mordal-cluster --side vision first";
+    const mdl_backend_t *backend;
     mdl_study_t *study = NULL;
     mdl_clusters_t clusters = {0};
     char *path = NULL;
@@ -176,10 +187,11 @@ static int extract_study(mdl_stage_t *stage, mdl_error_t *err)
     if (rc == MDL_OK)
         rc = mdl_clusters_read(path, &clusters, err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));
+    MDL_TRY(mdl_archive_choose_backend(stage, options, study, &backend, err));
     if (strcmp(study->similarity.stop, "clusters") == 0)
-        rc = mdl_extract_settle(stage, study, &clusters, err);
+        rc = mdl_extract_settle(stage, study, backend, &clusters, err);
     else
-        rc = extract_pairs(stage, study, &clusters, err);
+        rc = extract_pairs(stage, study, backend, &clusters, err);
 done:
     mdl_clusters_free(&clusters);
     free(path);
@@ -189,7 +201,7 @@ done:
 
 static int run(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err)
 {
-    return stage->study_path != NULL ? extract_study(stage, err)
+    return stage->study_path != NULL ? extract_study(stage, options, err)
                                      : extract_by_hand(stage, options, err);
 }
 

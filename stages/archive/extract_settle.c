@@ -15,6 +15,7 @@
 typedef struct {
     mdl_stage_t *stage;
     const mdl_study_t *study;
+    const mdl_backend_t *backend;
     mdl_enough_t enough;
     int n_ve, n_lm;
     char **vision, **out;             /* [n_ve], [n_ve, n_lm] paths */
@@ -157,8 +158,10 @@ static int begin(settle_t *s, const mdl_clusters_t *vision, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&names, (size_t)s->n_lm, sizeof *names, "names", err));
     for (int l = 0; l < s->n_lm; l++) {
         const mdl_study_language_t *entry = &s->study->zoo.language[l];
-        s->language[l] = (mdl_extract_language_t){
-            .model = entry->name, .checkpoint = entry->checkpoint, .corpus_path = entry->corpus};
+        s->language[l] = (mdl_extract_language_t){.model = entry->name,
+                                                  .checkpoint = entry->checkpoint,
+                                                  .corpus_path = entry->corpus,
+                                                  .backend = s->backend};
         names[l] = entry->name;
     }
     MDL_TRY(name_files(s, vision, err));
@@ -346,10 +349,10 @@ done:
     return rc;
 }
 
-int mdl_extract_settle(mdl_stage_t *stage, const mdl_study_t *study, const mdl_clusters_t *vision,
-                       mdl_error_t *err)
+int mdl_extract_settle(mdl_stage_t *stage, const mdl_study_t *study, const mdl_backend_t *backend,
+                       const mdl_clusters_t *vision, mdl_error_t *err)
 {
-    settle_t s = {.stage = stage, .study = study};
+    settle_t s = {.stage = stage, .study = study, .backend = backend};
     mdl_archive_tally_t tally = {0};
     int rc = begin(&s, vision, err);
     MDL_TRY(mdl_agree(stage->comm, rc, err));

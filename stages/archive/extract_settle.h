@@ -4,6 +4,7 @@
 
 #include "core/stage.h"
 #include "io/clusters_file.h"
+#include "kernels/backend.h"
 
 /* For the medoid of each vision cluster: extracts the hidden states of all language models on the
  * same samples in one random order, batch by batch, and stops at the first look that finds their
@@ -12,7 +13,7 @@
  * how many and why it stopped. Prints the plan under --dry-run. Collective over stage->comm.
  * Returns MDL_E_INPUT for corpora of different samples, and what mdl_extract_states and
  * mdl_enough_ask return. */
-int mdl_extract_settle(mdl_stage_t *stage, const mdl_study_t *study, const mdl_clusters_t *vision,
-                       mdl_error_t *err);
+int mdl_extract_settle(mdl_stage_t *stage, const mdl_study_t *study, const mdl_backend_t *backend,
+                       const mdl_clusters_t *vision, mdl_error_t *err);
 
 #endif

@@ -3,7 +3,6 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "io/vision_config.h"
-#include "models/backend_choice.h"
 #include "models/verify.h"
 #include "mpi/agree.h"
 
@@ -66,9 +65,7 @@ static int run_verify_model(mdl_stage_t *stage, const mdl_archive_options_t *opt
                             mdl_error_t *err)
 {
     const mdl_backend_t *backend;
-    const char *name = options->backend != NULL ? options->backend : "cpu";
-    const char *precision = options->precision != NULL ? options->precision : "float32";
-    int rc = mdl_backend_choose(stage->comm, name, precision, &backend, err);
+    int rc = mdl_archive_choose_backend(stage, options, NULL, &backend, err);
     if (rc != MDL_OK)
         return rc;
     rc = stage->rank == 0 ? verify_folders(stage, backend, err) : MDL_OK;

@@ -24,7 +24,7 @@ static int open_gpu(MPI_Comm comm, int n_device, int bfloat16, const mdl_backend
     int rc = mdl_agree(comm, mdl_backend_cuda(rank % n_device, bfloat16, backend, err), err);
     if (rc != MDL_OK)
         return rc;
-    mdl_log(MDL_LOG_INFO, "training on GPUs: %d for %d %s of this node", n_device, n_rank,
+    mdl_log(MDL_LOG_INFO, "computing on GPUs: %d for %d %s of this node", n_device, n_rank,
             n_rank == 1 ? "rank" : "ranks");
     if (n_rank > n_device)
         mdl_log(MDL_LOG_WARN, "%d ranks share %d GPUs: one rank a GPU is fastest", n_rank,

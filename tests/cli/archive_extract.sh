@@ -20,6 +20,8 @@ for ranks in 1 2 3 4; do
     cmp kjv1.h5 kjv$ranks.h5 || fail "hidden states differ on $ranks ranks"
 done
 expect 0 "up to date: kjv1.h5" extract 1 kjv1.h5
+expect 0 "wrote strict.h5" extract 2 strict.h5 --backend strict
+cmp kjv1.h5 strict.h5 || fail "memory that only the backend reaches changes hidden states"
 expect 0 "settings changed, now seed=2" extract 1 kjv2.h5 --seed 2
 expect 0 "settings changed, now warmup_rounds=0" extract 1 kjv3.h5 --warmup 0
 cmp -s kjv1.h5 kjv2.h5 && fail "the seed doesn't matter"
@@ -43,6 +45,7 @@ expect 66 "nowhere.h5" extract 1 bad.h5 --corpus nowhere.h5
 expect 66 "nowhere.h5" extract 1 bad.h5 --vision nowhere.h5
 expect 65 "kjv1.h5" extract 1 bad.h5 --vision kjv1.h5
 expect 64 "extract needs" mordal-archive extract --vision ve/dinov2s.h5
+expect 64 "none of auto|cpu|cuda" extract 1 bad.h5 --backend gpu
 expect 64 "--samples is 0" extract 1 bad.h5 --samples 0
 expect 64 "it must be positive" extract 1 bad.h5 --learning-rate 0
 expect 64 "takes options alone" extract 1 bad.h5 more
@@ -66,6 +69,7 @@ mkdir study
         echo "  - {name: $name, checkpoint: $language/$name, corpus: $language/$name/corpus.h5}"
     done
     echo "clusters: {samples: 20}"
+    echo "trainer: {backend: strict}"
 } >study/STUDY.yaml
 stage() { mpiexec -n 2 "$@" --study study/STUDY.yaml; }
 expect 66 "run mordal-cluster --side vision first" stage mordal-archive extract
