@@ -137,6 +137,10 @@ const mdl_study_key_t mdl_study_keys[] = {
      .values = "float32|bfloat16",
      .help = "what frozen matrices are kept in and the factors of their products rounded to; all "
              "else is float32"},
+    {"trainer.activation_checkpointing", MDL_KEY_BOOL, AT(trainer.activation_checkpointing),
+     .initial = "false", .values = "true|false",
+     .help = "keep each block's input alone and compute the block again in the backward pass: less "
+             "memory, more time, the same results"},
     {"trainer.epochs", MDL_KEY_INT, AT(trainer.epochs), .initial = "1", .values = "[1,1000000]",
      .unit = "passes", .help = "passes over the alignment data at ratio 1"},
     {"trainer.batch", MDL_KEY_INT, AT(trainer.batch), .initial = "4", .values = "[1,1000000]",

@@ -249,7 +249,8 @@ static int prepare(job_t *job, mdl_error_t *err)
                                      job->features, extract->warmup, &job->adapter, err));
     if (extract->adapter != NULL)
         *extract->adapter = job->adapter;
-    rc = mdl_workspace_new(language->decoder, job->adapter, job->n_position, &job->workspace, err);
+    rc = mdl_workspace_new(language->decoder, job->adapter, job->n_position, MDL_KEEP_NOTHING,
+                           &job->workspace, err);
 done:
     return rc;
 }
@@ -395,11 +396,12 @@ static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
     MDL_TRY(count_rows(job, corpus, n_visual, err));
     double n_weight = (double)mdl_model_config_n_weight(&config);
     double n_row_byte = 4.0 * (double)config.n_feat;
+    mdl_keep_t keep = job->extract->warmup > 0 ? job->extract->settings.keep : MDL_KEEP_NOTHING;
     if (job->pooling == MDL_POOL_ALL)
         n_row_byte *= (double)job->n_position;
     double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
                       (double)mdl_workspace_n_byte(mdl_backend_cpu(), &config, vision->n_feat, 0,
-                                                   corpus->max_length + n_visual);
+                                                   corpus->max_length + n_visual, keep);
     double n_pass = (double)job->n_sample / job->stage->n_rank +
                     2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
     printf(

@@ -93,21 +93,20 @@ static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first,
                block->attended + first * o->n_in, o, weights->norm_attention_output, n_row);
 }
 
-static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
+/* The MLP up to what it activates. */
+static void mlp_inner_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
 {
     const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     mdl_block_memory_t *block = &ws->block[layer];
     const mdl_adapted_linear_t *gate_up = &block->linear[MDL_GROUP_GATE_UP];
-    const mdl_adapted_linear_t *down = &block->linear[MDL_GROUP_DOWN];
     int64_t d = config->n_feat, f = config->n_mlp_feat;
-    float *middle = block->middle + first * d, *normed = block->normed_mlp + first * d;
-    float *rows = block->gate_up + first * 2 * f, *activated = block->activated + first * f;
-    float *out = (layer + 1 < config->n_layer ? block[1].in : ws->out) + first * d;
+    float *normed = block->normed_mlp + first * d, *rows = block->gate_up + first * 2 * f;
+    float *activated = block->activated + first * f;
 
-    be->rmsnorm_forward(normed, block->inverse_mlp + first, middle, weights->norm_mlp, n_row, d,
-                        (float)config->norm_eps);
+    be->rmsnorm_forward(normed, block->inverse_mlp + first, block->middle + first * d,
+                        weights->norm_mlp, n_row, d, (float)config->norm_eps);
     mdl_adapted_linear_forward(
         rows, NULL, block->hidden[MDL_GROUP_GATE_UP] + first * gate_up->n_lora * gate_up->rank,
         normed, gate_up, n_row);
@@ -115,9 +114,21 @@ static void mlp_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64
         be->geglu_forward(activated, rows, n_row, f);
     else
         be->swiglu_forward(activated, rows, n_row, f);
-    add_output(ws, out, middle, block->mlp_output + first * d, block->inverse_mlp_output + first,
-               block->hidden[MDL_GROUP_DOWN] + first * down->n_lora * down->rank, activated, down,
-               weights->norm_mlp_output, n_row);
+}
+
+/* The rest of the MLP: into the next block's input. */
+static void mlp_output_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
+{
+    const mdl_model_config_t *config = &ws->decoder->config;
+    mdl_block_memory_t *block = &ws->block[layer];
+    const mdl_adapted_linear_t *down = &block->linear[MDL_GROUP_DOWN];
+    int64_t d = config->n_feat;
+    float *out = layer + 1 < config->n_layer ? block[1].in : ws->out;
+    add_output(ws, out + first * d, block->middle + first * d, block->mlp_output + first * d,
+               block->inverse_mlp_output + first,
+               block->hidden[MDL_GROUP_DOWN] + first * down->n_lora * down->rank,
+               block->activated + first * config->n_mlp_feat, down,
+               ws->decoder->block[layer].norm_mlp_output, n_row);
 }
 
 void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
@@ -127,7 +138,8 @@ void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
     int64_t d = config->n_feat;
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
         attention_forward(ws, layer, first, n_row);
-        mlp_forward(ws, layer, first, n_row);
+        mlp_inner_forward(ws, layer, first, n_row);
+        mlp_output_forward(ws, layer, first, n_row);
     }
     be->rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
                         ws->decoder->norm, n_row, d, (float)config->norm_eps);
@@ -179,6 +191,16 @@ static void attention_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row
                          weights->norm_attention, n_row, config->n_feat);
 }
 
+/* Computes again, from the block's input, what its backward pass reads and the blocks behind it
+ * have overwritten. What the MLP puts out is read by its norm and its LoRA alone. */
+static void recompute(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
+{
+    attention_forward(ws, layer, 0, n_row);
+    mlp_inner_forward(ws, layer, 0, n_row);
+    if (ws->decoder->config.output_normed || ws->block[layer].linear[MDL_GROUP_DOWN].n_lora > 0)
+        mlp_output_forward(ws, layer, 0, n_row);
+}
+
 void mdl_blocks_backward(mdl_workspace_t *ws, int64_t n_row)
 {
     const mdl_backend_t *be = ws->backend;
@@ -187,6 +209,8 @@ void mdl_blocks_backward(mdl_workspace_t *ws, int64_t n_row)
     be->rmsnorm_backward(ws->dstream, ws->dnormed, ws->out, ws->inverse, ws->decoder->norm, n_row,
                          config->n_feat);
     for (int64_t layer = config->n_layer - 1; layer >= 0; layer--) {
+        if (ws->keep == MDL_KEEP_INPUTS && layer + 1 < config->n_layer)
+            recompute(ws, layer, n_row);
         mlp_backward(ws, layer, n_row);
         attention_backward(ws, layer, n_row);
     }

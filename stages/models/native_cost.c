@@ -55,6 +55,15 @@ done:
     return rc;
 }
 
+/* Floating-point operations of a position in training. */
+static double training_work(const mdl_study_t *study, const mdl_model_config_t *config)
+{
+    double n_weight = (double)mdl_model_config_n_weight(config);
+    double n_outside = (double)(config->n_vocab * config->n_feat * (config->tied_head ? 1 : 2));
+    double n_again = study->trainer.activation_checkpointing ? n_weight - n_outside : 0;
+    return 4 * n_weight + 2 * n_again;
+}
+
 int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *language, double *seconds,
                     mdl_error_t *err)
 {
@@ -74,8 +83,8 @@ int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *langua
     MDL_TRY(measure_rate(at_most(corpus->max_length + 1, MAX_SIDE),
                          at_most(config.n_feat, MAX_SIDE), at_most(config.n_mlp_feat, MAX_SIDE),
                          &rate, err));
-    *seconds = 4 * (double)mdl_model_config_n_weight(&config) * n_position *
-               (double)study->trainer.epochs / (SHARE * rate);
+    *seconds =
+        training_work(study, &config) * n_position * (double)study->trainer.epochs / (SHARE * rate);
 done:
     mdl_corpus_free(corpus);
     free(path);

@@ -47,7 +47,8 @@ static int64_t max_length(const mdl_native_run_t *run)
            (answered > corpus->max_length ? answered : corpus->max_length);
 }
 
-static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, mdl_error_t *err)
+static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int train,
+                   mdl_error_t *err)
 {
     mdl_adapter_options_t options;
     mdl_training_settings_t settings = mdl_training_settings(run->study);
@@ -62,8 +63,8 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, mdl_
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
                             mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
                             &options, run->study->seed, &run->adapter, err));
-    MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, max_length(run), &run->workspace,
-                              err));
+    MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, max_length(run),
+                              train ? settings.keep : MDL_KEEP_KEYS, &run->workspace, err));
     MDL_TRY(mdl_training_new(&settings, run->inputs->corpus, run->inputs->features, run->adapter,
                              run->workspace, &run->training, err));
     MDL_TRY(mdl_alloc(&run->state, 3, (size_t)run->adapter->n_param * sizeof *run->state,
@@ -74,13 +75,14 @@ done:
 }
 
 int mdl_native_run_open(mdl_native_run_t *run, MPI_Comm group, mdl_native_inputs_t *inputs,
-                        const mdl_candidate_t *candidate, char *configuration, mdl_error_t *err)
+                        const mdl_candidate_t *candidate, char *configuration, int train,
+                        mdl_error_t *err)
 {
     *run = (mdl_native_run_t){
         .group = group, .study = inputs->study, .inputs = inputs, .configuration = configuration};
     snprintf(run->name, sizeof run->name, "%s+%s", candidate->ve, candidate->lm);
     MPI_Comm_rank(group, &run->rank);
-    return mdl_agree(group, prepare(run, candidate, err), err);
+    return mdl_agree(group, prepare(run, candidate, train, err), err);
 }
 
 void mdl_native_run_close(mdl_native_run_t *run)

@@ -26,10 +26,12 @@ typedef struct {
     int64_t n_kept;
 } mdl_native_run_t;
 
-/* Loads the inputs and prepares step 0. configuration (rank 0 of group; elsewhere NULL) is taken
- * over, also on failure. Closed by mdl_native_run_close in any case. Collective over group. */
+/* Loads the inputs and prepares step 0, to train or else to measure. configuration (rank 0 of
+ * group; elsewhere NULL) is taken over, also on failure. Closed by mdl_native_run_close in any
+ * case. Collective over group. */
 int mdl_native_run_open(mdl_native_run_t *run, MPI_Comm group, mdl_native_inputs_t *inputs,
-                        const mdl_candidate_t *candidate, char *configuration, mdl_error_t *err);
+                        const mdl_candidate_t *candidate, char *configuration, int train,
+                        mdl_error_t *err);
 void mdl_native_run_close(mdl_native_run_t *run);
 
 /* Goes to the newest intact checkpoint at or below max_step, or stays at step 0 where there is

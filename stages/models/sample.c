@@ -38,6 +38,14 @@ static int check_sample(const mdl_workspace_t *ws, const mdl_sample_t *sample, i
     return MDL_OK;
 }
 
+/* Fails where the workspace doesn't keep what a pass reads again: all, or one thing. */
+static int check_kept(const mdl_workspace_t *ws, mdl_keep_t keep, mdl_error_t *err)
+{
+    if (ws->keep != MDL_KEEP_ALL && ws->keep != keep)
+        return mdl_fail(err, MDL_E_INTERNAL, "a workspace was made for other passes than this one");
+    return MDL_OK;
+}
+
 /* Position of token i in the sequence. */
 static int64_t position_of(const mdl_sample_t *sample, int64_t i)
 {
@@ -167,7 +175,9 @@ int mdl_sample_gradient(mdl_workspace_t *ws, const mdl_sample_t *sample, double 
 {
     int64_t d = ws->decoder->config.n_feat;
     *loss_sum = 0;
-    int rc = check_sample(ws, sample, 0, err);
+    int rc = check_kept(ws, MDL_KEEP_INPUTS, err);
+    if (rc == MDL_OK)
+        rc = check_sample(ws, sample, 0, err);
     int64_t n_row = n_needed(sample);
     if (rc != MDL_OK || n_row == 0)
         return rc;
@@ -228,6 +238,7 @@ int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t m
     int32_t token;
     int rc;
     *n_out = 0;
+    MDL_TRY(check_kept(ws, MDL_KEEP_KEYS, err));
     MDL_TRY(check_sample(ws, sample, max_new > 0 ? max_new : 0, err));
     MDL_TRY(run_forward(ws, sample, err));
     while (*n_out < max_new) {

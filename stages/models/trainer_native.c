@@ -80,9 +80,9 @@ done:
     return rc;
 }
 
-/* Opens the candidate and brings it to its newest checkpoint up to mark. */
+/* Opens the candidate, to train or to measure, at its newest checkpoint up to mark. */
 static int open_at(native_t *native, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
-                   mdl_native_run_t *run, int64_t *target, mdl_error_t *err)
+                   int train, mdl_native_run_t *run, int64_t *target, mdl_error_t *err)
 {
     char *configuration = NULL;
     int rank;
@@ -91,7 +91,7 @@ static int open_at(native_t *native, MPI_Comm group, const mdl_candidate_t *cand
     int rc = mdl_on_root(
         group, rank, mdl_trainer_native_configuration(native, candidate, &configuration, err), err);
     if (rc == MDL_OK)
-        rc = mdl_native_run_open(run, group, &native->inputs, candidate, configuration, err);
+        rc = mdl_native_run_open(run, group, &native->inputs, candidate, configuration, train, err);
     else
         free(configuration);
     if (rc != MDL_OK)
@@ -110,7 +110,7 @@ static int advance(void *self, MPI_Comm group, const mdl_candidate_t *candidate,
     mdl_native_run_t run;
     int64_t target;
     *seconds = 0;
-    int rc = open_at(self, group, candidate, mark, &run, &target, err);
+    int rc = open_at(self, group, candidate, mark, 1, &run, &target, err);
     if (rc == MDL_OK)
         rc = mdl_native_run_train(&run, target, seconds, err);
     mdl_native_run_close(&run);
@@ -124,15 +124,17 @@ static int evaluate(void *self, MPI_Comm group, const mdl_candidate_t *candidate
     int64_t target;
     double seconds, start = MPI_Wtime();
     int rc;
-    MDL_TRY(open_at(self, group, candidate, mark, &run, &target, err));
+    MDL_TRY(open_at(self, group, candidate, mark, 0, &run, &target, err));
     if (run.training->step < target) {
         if (run.rank == 0)
             mdl_log_rank(MDL_LOG_WARN,
                          "%s: has no intact checkpoint at ratio %g; trains from step "
                          "%lld to %lld again",
                          run.name, mark, (long long)run.training->step, (long long)target);
-        MDL_TRY(mdl_native_run_train(&run, target, &seconds, err));
+        mdl_native_run_close(&run);
+        MDL_TRY(advance(self, group, candidate, mark, &seconds, err));
         start = MPI_Wtime();
+        MDL_TRY(open_at(self, group, candidate, mark, 0, &run, &target, err));
     }
     MDL_TRY(mdl_native_score(&run, point, err));
     point->ratio = mark;

@@ -29,6 +29,7 @@ mdl_training_settings_t mdl_training_settings(const mdl_study_t *study)
                       .weight_decay = study->trainer.weight_decay,
                       .clip_norm = study->trainer.clip_norm},
         .seed = study->seed,
+        .keep = study->trainer.activation_checkpointing ? MDL_KEEP_INPUTS : MDL_KEEP_ALL,
     };
 }
 
@@ -263,8 +264,8 @@ int mdl_training_warm_up(const mdl_training_settings_t *settings, const mdl_deco
     int rc;
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(decoder), mdl_decoder_config(decoder),
                             features->n_feat, &projector_alone, settings->seed, &made, err));
-    MDL_TRY(
-        mdl_workspace_new(decoder, made, corpus->max_length + features->n_visual, &workspace, err));
+    MDL_TRY(mdl_workspace_new(decoder, made, corpus->max_length + features->n_visual,
+                              settings->keep, &workspace, err));
     MDL_TRY(mdl_training_new(settings, corpus, features, made, workspace, &training, err));
     for (int64_t i = 0; i < n_step && training->step < training->total_steps; i++) {
         mdl_step_t step;

@@ -23,7 +23,8 @@
 typedef struct {
     int64_t epochs, batch; /* passes over the train samples at ratio 1; samples a step */
     mdl_optimiser_settings_t optimiser;
-    uint64_t seed; /* of the orders of samples */
+    uint64_t seed;   /* of the orders of samples */
+    mdl_keep_t keep; /* of the workspaces to train in: all, or the blocks' inputs */
 } mdl_training_settings_t;
 
 typedef struct {

@@ -134,7 +134,8 @@ static int run_begin(const job_t *job, const mdl_adapter_options_t *options, run
                             job->batch.n_vision_feat, options, 1, &run->adapter, job->err));
     for (int64_t i = 0; i < run->adapter->n_slice; i++)
         MDL_TRY(set_slice(job, run->adapter, &run->adapter->slice[i]));
-    MDL_TRY(mdl_workspace_new(job->decoder, run->adapter, job->batch.n_length, &run->ws, job->err));
+    MDL_TRY(mdl_workspace_new(job->decoder, run->adapter, job->batch.n_length, MDL_KEEP_ALL,
+                              &run->ws, job->err));
 done:
     return rc;
 }

@@ -50,6 +50,20 @@ static void lay_out_block(arena_t *arena, mdl_block_memory_t *block,
     }
 }
 
+/* A block behind another: shares the other's arrays but for those that each keeps. */
+static void lay_out_next(arena_t *arena, mdl_block_memory_t *block,
+                         const mdl_block_memory_t *before, const mdl_model_config_t *config,
+                         int64_t rank, int64_t max_length, mdl_keep_t keep)
+{
+    *block = *before;
+    if (keep == MDL_KEEP_ALL)
+        lay_out_block(arena, block, config, rank, max_length);
+    if (keep == MDL_KEEP_INPUTS)
+        block->in = take(arena, max_length, config->n_feat);
+    if (keep == MDL_KEEP_KEYS)
+        block->qkv = take(arena, max_length, mdl_group_n_out(config, MDL_GROUP_QKV));
+}
+
 static mdl_attention_t attention_shape(const mdl_model_config_t *config, int64_t layer)
 {
     int local = config->is_local[layer];
@@ -100,14 +114,16 @@ static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_
 }
 
 size_t mdl_workspace_n_byte(const mdl_backend_t *backend, const mdl_model_config_t *config,
-                            int64_t n_vision_feat, int64_t lora_rank, int64_t max_length)
+                            int64_t n_vision_feat, int64_t lora_rank, int64_t max_length,
+                            mdl_keep_t keep)
 {
-    arena_t common = {NULL, 0}, one_block = {NULL, 0};
+    arena_t first = {NULL, 0}, next = {NULL, 0};
     mdl_workspace_t ws;
-    mdl_block_memory_t block;
-    lay_out(&common, backend, &ws, config, n_vision_feat, lora_rank, max_length);
-    lay_out_block(&one_block, &block, config, lora_rank, max_length);
-    return (common.n_taken + (size_t)config->n_layer * one_block.n_taken) * sizeof(float);
+    mdl_block_memory_t block = {0};
+    lay_out(&first, backend, &ws, config, n_vision_feat, lora_rank, max_length);
+    lay_out_block(&first, &block, config, lora_rank, max_length);
+    lay_out_next(&next, &block, &block, config, lora_rank, max_length, keep);
+    return (first.n_taken + (size_t)(config->n_layer - 1) * next.n_taken) * sizeof(float);
 }
 
 static int check(const mdl_decoder_t *decoder, const mdl_adapter_t *adapter, int64_t max_length,
@@ -171,7 +187,7 @@ static void set_block(mdl_workspace_t *ws, int64_t layer)
 }
 
 int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
-                      mdl_workspace_t **workspace, mdl_error_t *err)
+                      mdl_keep_t keep, mdl_workspace_t **workspace, mdl_error_t *err)
 {
     int rc = MDL_OK;
     const mdl_model_config_t *config = &decoder->config;
@@ -184,20 +200,23 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
     ws->decoder = decoder;
     ws->adapter = adapter;
     ws->max_length = max_length;
+    ws->keep = keep;
     MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
                       "a workspace's blocks", err));
     MDL_TRY(mdl_alloc(&ws->list, 2 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
-    MDL_TRY(backend->alloc(
-        &ws->storage,
-        mdl_workspace_n_byte(backend, config, adapter->n_vision_feat, adapter->rank, max_length),
-        "a workspace's activations", err));
+    MDL_TRY(backend->alloc(&ws->storage,
+                           mdl_workspace_n_byte(backend, config, adapter->n_vision_feat,
+                                                adapter->rank, max_length, keep),
+                           "a workspace's activations", err));
     arena_t arena = {ws->storage, 0};
     lay_out(&arena, backend, ws, config, adapter->n_vision_feat, adapter->rank, max_length);
     MDL_TRY(fill_tables(ws, err));
-    for (int64_t layer = 0; layer < config->n_layer; layer++) {
-        lay_out_block(&arena, &ws->block[layer], config, adapter->rank, max_length);
+    lay_out_block(&arena, &ws->block[0], config, adapter->rank, max_length);
+    for (int64_t layer = 1; layer < config->n_layer; layer++)
+        lay_out_next(&arena, &ws->block[layer], &ws->block[layer - 1], config, adapter->rank,
+                     max_length, keep);
+    for (int64_t layer = 0; layer < config->n_layer; layer++)
         set_block(ws, layer);
-    }
     openblas_set_num_threads(1);
     *workspace = ws;
     ws = NULL;

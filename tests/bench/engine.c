@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     check(mdl_adapter_new(mdl_backend_cpu(), &decoder.config, N_VISION_FEAT, &options, 1, &adapter,
                           &err),
           &err);
-    check(mdl_workspace_new(&decoder, adapter, n_token + 9, &ws, &err), &err);
+    check(mdl_workspace_new(&decoder, adapter, n_token + 9, MDL_KEEP_ALL, &ws, &err), &err);
 
     int32_t *token = calloc((size_t)n_token, sizeof *token), answer[8];
     uint8_t *scored = calloc((size_t)n_token, 1);

@@ -67,8 +67,8 @@ static void open_bench(bench_t *bench, char **argv)
     check(
         mdl_adapter_new(bench->backend, config, N_VISION_FEAT, &options, 1, &bench->adapter, &err),
         &err);
-    check(mdl_workspace_new(bench->decoder, bench->adapter, n_visual + n_token, &bench->workspace,
-                            &err),
+    check(mdl_workspace_new(bench->decoder, bench->adapter, n_visual + n_token, MDL_KEEP_ALL,
+                            &bench->workspace, &err),
           &err);
     size_t n_byte = (size_t)bench->adapter->n_param * sizeof(float);
     check(bench->backend->alloc(&bench->m, n_byte, "moments", &err), &err);

@@ -2,7 +2,7 @@
  * of projector and LoRA, or feature extraction. compare_pytorch.py makes the folders and runs
  * PyTorch on the same work.
  *
- * usage: mpiexec -n RANKS bench_model_rates train FOLDER STEPS BATCH VISUAL TOKENS
+ * usage: mpiexec -n RANKS bench_model_rates train FOLDER STEPS BATCH VISUAL TOKENS [checkpointed]
  *        mpiexec -n RANKS bench_model_rates extract FOLDER ROUNDS BATCH SIDE
  *        bench_model_rates load FOLDER
  * prints: wall and cpu seconds of the best step (round) or of loading, peak bytes of all ranks
@@ -89,7 +89,7 @@ static void keep_best(best_t *best, double wall, double cpu, int round)
         best->cpu = cpu;
 }
 
-static best_t train(char **argv)
+static best_t train(char **argv, mdl_keep_t keep)
 {
     mdl_error_t err;
     mdl_decoder_t *decoder;
@@ -112,7 +112,7 @@ static best_t train(char **argv)
     make_data(&corpus, &features, (n_step + 1) * batch, n_visual, n_token, config->n_vocab);
     check(mdl_adapter_new(mdl_backend_cpu(), config, N_VISION_FEAT, &options, 1, &adapter, &err),
           &err);
-    check(mdl_workspace_new(decoder, adapter, n_token + n_visual, &workspace, &err), &err);
+    check(mdl_workspace_new(decoder, adapter, n_token + n_visual, keep, &workspace, &err), &err);
     check(mdl_training_new(&settings, &corpus, &features, adapter, workspace, &training, &err),
           &err);
     for (int step = 0; step <= n_step; step++) {
@@ -173,7 +173,9 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (argc == 7 && strcmp(argv[1], "train") == 0)
-        best = train(argv);
+        best = train(argv, MDL_KEEP_ALL);
+    else if (argc == 8 && strcmp(argv[1], "train") == 0 && strcmp(argv[7], "checkpointed") == 0)
+        best = train(argv, MDL_KEEP_INPUTS);
     else if (argc == 6 && strcmp(argv[1], "extract") == 0)
         best = extract(argv);
     else if (argc == 3 && strcmp(argv[1], "load") == 0)

@@ -30,7 +30,7 @@ static int run(char **argv, const mdl_sample_t *sample, int64_t n_new, mdl_error
     MDL_TRY(mdl_decoder_load(mdl_backend_cpu(), argv[1], &decoder, err));
     const mdl_model_config_t *config = mdl_decoder_config(decoder);
     MDL_TRY(mdl_adapter_new(mdl_backend_cpu(), config, 1, &options, 1, &adapter, err));
-    MDL_TRY(mdl_workspace_new(decoder, adapter, sample->n_token + n_new, &ws, err));
+    MDL_TRY(mdl_workspace_new(decoder, adapter, sample->n_token + n_new, MDL_KEEP_KEYS, &ws, err));
     size_t n_value = (size_t)(sample->n_token * config->n_vocab);
     logits = malloc(n_value * sizeof *logits);
     new_token = malloc((size_t)(n_new + 1) * sizeof *new_token);

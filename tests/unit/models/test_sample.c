@@ -67,7 +67,9 @@ static model_t open_model(const char *name)
     for (int64_t i = 0; i < model.adapter->n_param; i++)
         model.param[i] += 0.05f * sinf((float)i); /* B away from zero */
     send_param(&model);
-    check(mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, &model.ws, &err), &err);
+    check(
+        mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, MDL_KEEP_ALL, &model.ws, &err),
+        &err);
     return model;
 }
 
@@ -320,11 +322,14 @@ static void refused_workspaces(void **state)
     model_t model = open_model("llama-2");
     mdl_error_t err;
     mdl_workspace_t *ws;
-    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 129, &ws, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 129, MDL_KEEP_ALL, &ws, &err),
+                     MDL_E_INPUT);
     assert_non_null(strstr(err.text, "max_position_embeddings 128"));
-    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 0, &ws, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 0, MDL_KEEP_ALL, &ws, &err),
+                     MDL_E_INPUT);
     model.adapter->n_feat = 64;
-    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 8, &ws, &err), MDL_E_INPUT);
+    assert_int_equal(mdl_workspace_new(model.decoder, model.adapter, 8, MDL_KEEP_ALL, &ws, &err),
+                     MDL_E_INPUT);
     assert_non_null(strstr(err.text, "width 64"));
     close_model(&model);
 }

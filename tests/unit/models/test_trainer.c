@@ -207,6 +207,25 @@ static void resuming_changes_nothing(void **state)
     synthetic_free(killed);
 }
 
+/* Activation checkpointing may be switched on and off on the way. */
+static void a_checkpointed_run_is_resumed(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t plain, checkpointed;
+    mdl_study_t *switched = new_study("switched");
+    for (int i = 0; i < 3; i++) {
+        switched->trainer.activation_checkpointing = i % 2 == 0;
+        check(train(switched, mark_steps[i + 1] / 80.0, &err), &err);
+    }
+    for (int i = 1; i < 4; i++)
+        assert_same_state(undisturbed, switched, mark_steps[i]);
+    check(measure(undisturbed, 0.5, &plain, &err), &err);
+    check(measure(switched, 0.5, &checkpointed, &err), &err);
+    assert_true(plain.error == checkpointed.error && plain.loss == checkpointed.loss);
+    synthetic_free(switched);
+}
+
 /* With everything on that the optimiser has: what it does at a step follows from the step. */
 static void every_schedule_is_resumed(void **state)
 {
@@ -311,7 +330,7 @@ static void errors_are_counted_by_hand(void **state)
     check(mdl_trainer_native_open(MPI_COMM_WORLD, undisturbed, &native, &err), &err);
     if (rank == 0)
         check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
-    check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, &err),
+    check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, 0, &err),
           &err);
     check(mdl_native_run_resume(&run, 20, &err), &err);
     assert_int_equal(run.training->step, 20);
@@ -447,6 +466,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(marks_are_rungs_and_points),
         cmocka_unit_test(training_leaves_a_checkpoint_at_every_mark),
         cmocka_unit_test(resuming_changes_nothing),
+        cmocka_unit_test(a_checkpointed_run_is_resumed),
         cmocka_unit_test(every_schedule_is_resumed),
         cmocka_unit_test(a_stop_is_resumed),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),

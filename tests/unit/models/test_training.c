@@ -52,7 +52,7 @@ static void open_run_on(run_t *run, const mdl_backend_t *backend, int64_t epochs
     check(mdl_adapter_new(backend, mdl_decoder_config(run->decoder), run->features->n_feat,
                           &options, 1, &run->adapter, &err),
           &err);
-    check(mdl_workspace_new(run->decoder, run->adapter, run->corpus->max_length + 1,
+    check(mdl_workspace_new(run->decoder, run->adapter, run->corpus->max_length + 1, settings.keep,
                             &run->workspace, &err),
           &err);
     check(mdl_training_new(&settings, run->corpus, run->features, run->adapter, run->workspace,
@@ -193,6 +193,34 @@ static void step_is_adam_on_the_mean_gradient(void **state)
     close_run(&run);
 }
 
+/* Activation checkpointing changes no bit of a training, and none of a warm-up. */
+static void checkpointing_changes_no_bit(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    run_t run[2];
+    mdl_adapter_t *warm[2];
+    double losses[2][N_STEP];
+    for (int i = 0; i < 2; i++) {
+        study->trainer.activation_checkpointing = i;
+        mdl_training_settings_t settings = mdl_training_settings(study);
+        open_run(&run[i], 5, 6);
+        train(&run[i], MPI_COMM_WORLD, N_STEP, losses[i]);
+        check(mdl_training_warm_up(&settings, run[i].decoder, run[i].corpus, run[i].features, 5,
+                                   &warm[i], &err),
+              &err);
+    }
+    study->trainer.activation_checkpointing = 0;
+    assert_memory_equal(losses[0], losses[1], sizeof losses[0]);
+    assert_memory_equal(run[0].adapter->param, run[1].adapter->param,
+                        (size_t)run[0].adapter->n_param * sizeof(float));
+    assert_memory_equal(warm[0]->param, warm[1]->param, (size_t)warm[0]->n_param * sizeof(float));
+    for (int i = 0; i < 2; i++) {
+        mdl_adapter_free(warm[i]);
+        close_run(&run[i]);
+    }
+}
+
 static void orders_are_permutations(void **state)
 {
     (void)state;
@@ -313,6 +341,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ranks_agree),
         cmocka_unit_test(backends_agree),
         cmocka_unit_test(step_is_adam_on_the_mean_gradient),
+        cmocka_unit_test(checkpointing_changes_no_bit),
         cmocka_unit_test(orders_are_permutations),
         cmocka_unit_test(an_epoch_takes_every_sample_once),
         cmocka_unit_test(features_are_standardised),
