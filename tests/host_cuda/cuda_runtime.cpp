@@ -122,6 +122,8 @@ struct fiber {
     ucontext_t start;
     jmp_buf at;
     bool begun = false, ended = false;
+    uint64_t given[2]; /* to other lanes, in turn: one may be read while the next is given */
+    int turn = 0;
 };
 
 std::vector<fiber> fibers;
@@ -156,6 +158,7 @@ void go_on(fiber &f, unsigned thread)
 void prepare(fiber &f)
 {
     f.ended = false;
+    f.turn = 0;
     if (f.stack != nullptr)
         return;
     f.stack.reset(new char[STACK]);
@@ -185,13 +188,24 @@ void run_block(unsigned n_thread)
 
 } // namespace
 
-dim3 threadIdx, blockIdx, gridDim;
+dim3 threadIdx, blockIdx, gridDim, blockDim;
 
 void __syncthreads()
 {
     fiber *self = running;
     if (_setjmp(self->at) == 0)
         _longjmp(scheduler, 1);
+}
+
+uint64_t host_cuda_swap(uint64_t bits, int apart)
+{
+    unsigned other = threadIdx.x ^ (unsigned)apart;
+    if (other >= blockDim.x || other / 32 != threadIdx.x / 32)
+        fail("a thread asks for the number of a lane that isn't there");
+    int turn = running->turn = 1 - running->turn;
+    running->given[turn] = bits;
+    __syncthreads();
+    return fibers[other].given[turn];
 }
 
 void host_cuda_ask(cudaStream_t stream, std::function<void()> work)
@@ -209,6 +223,7 @@ cudaError_t host_cuda_launch(const cudaLaunchConfig_t *config, std::function<voi
     host_cuda_ask(config->stream, [=] {
         body = &thread;
         gridDim = grid;
+        blockDim = block;
         for (unsigned b = 0; b < grid.x; b++) {
             blockIdx = dim3(b);
             run_block(block.x);

@@ -48,14 +48,28 @@ struct cudaDeviceProp {
     int major, minor;
 };
 
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+
 struct cudaFuncAttributes {
     int binaryVersion;
 };
 
 /* Of the thread that runs. */
-extern dim3 threadIdx, blockIdx, gridDim;
+extern dim3 threadIdx, blockIdx, gridDim, blockDim;
 
 void __syncthreads();
+
+/* The number that the thread of the lane apart has; all threads of the block give theirs. */
+uint64_t host_cuda_swap(uint64_t bits, int apart);
+
+template <typename T> T __shfl_xor_sync(unsigned, T value, int apart)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    bits = host_cuda_swap(bits, apart);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 template <typename T> T atomicMax(T *at, T value)
 {
@@ -122,6 +136,11 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(
 }
 
 template <typename K> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *, K)
+{
+    return cudaSuccess;
+}
+
+template <typename K> cudaError_t cudaFuncSetAttribute(K, cudaFuncAttribute, int)
 {
     return cudaSuccess;
 }

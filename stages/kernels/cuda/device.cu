@@ -21,11 +21,6 @@ void keep_failure(const char *operation, const char *why)
     current.failed = true;
 }
 
-static int failed(const char *what, const char *why, mdl_error_t *err)
-{
-    return mdl_fail(err, MDL_E_INTERNAL, "CUDA: %s: %s", what, why);
-}
-
 int open_device(int number, mdl_error_t *err)
 {
     if (current.number == number)
@@ -34,20 +29,14 @@ int open_device(int number, mdl_error_t *err)
         return mdl_fail(err, MDL_E_USAGE, "GPU %d is open; a process works on one GPU alone",
                         current.number);
     int n_shared = 0;
-    cudaError_t status = cudaSetDevice(number);
-    if (status == cudaSuccess)
-        status = cudaDeviceGetAttribute(&n_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, number);
-    if (status == cudaSuccess)
-        status = cudaStreamCreateWithFlags(&current.stream, cudaStreamNonBlocking);
-    if (status == cudaSuccess)
-        status = cudaMalloc(&current.workspace, PRODUCT_WORKSPACE);
-    if (status == cudaSuccess)
-        status = cudaMalloc(&current.narrow, NARROW_ROOM);
-    if (status != cudaSuccess)
-        return failed("opening a GPU", cudaGetErrorString(status), err);
+    MDL_CUDA(cudaSetDevice(number));
+    MDL_CUDA(cudaDeviceGetAttribute(&n_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, number));
+    MDL_CUDA(cudaStreamCreateWithFlags(&current.stream, cudaStreamNonBlocking));
+    MDL_CUDA(cudaMalloc(&current.workspace, PRODUCT_WORKSPACE));
+    MDL_CUDA(cudaMalloc(&current.narrow, NARROW_ROOM));
     cublasStatus_t made = cublasLtCreate(&current.products);
     if (made != CUBLAS_STATUS_SUCCESS)
-        return failed("opening cuBLASLt", cublasLtGetStatusString(made), err);
+        return mdl_fail(err, MDL_E_INTERNAL, "opening cuBLASLt: %s", cublasLtGetStatusString(made));
     current.n_shared = (size_t)n_shared;
     current.number = number;
     return MDL_OK;

@@ -2,10 +2,6 @@
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/tools.cuh"
 
-extern "C" {
-#include "core/text.h"
-}
-
 #include <cstring>
 
 namespace mdl::engine
@@ -27,24 +23,14 @@ static int report(cudaError_t status, const char *what, mdl_error_t *err)
 int alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err)
 {
     void *memory = nullptr;
-    cudaError_t status = cudaMalloc(&memory, n_byte > 0 ? n_byte : 1);
-    if (status == cudaErrorMemoryAllocation) {
-        size_t left = 0, all = 0;
-        char wanted[32], free_text[32], all_text[32];
-        cudaGetLastError();
-        cudaMemGetInfo(&left, &all);
-        return mdl_fail(err, MDL_E_MEMORY,
-                        "GPU %d has no memory for %s: %s are needed, %s of its %s are free; lower "
-                        "the lengths of the corpus, the visual tokens of an image, trainer.batch "
-                        "or trainer.lora.rank, or compute with --backend cpu",
-                        current.number, what, mdl_text_bytes((double)n_byte, wanted),
-                        mdl_text_bytes((double)left, free_text),
-                        mdl_text_bytes((double)all, all_text));
-    }
-    if (status == cudaSuccess)
-        status = cudaMemsetAsync(memory, 0, n_byte, stream());
+    int rc = allocate_bytes(&memory, n_byte, what,
+                            "lower the lengths of the corpus, the visual tokens of an image, "
+                            "trainer.batch or trainer.lora.rank, or compute with --backend cpu",
+                            err);
     std::memcpy(pointer_to_pointer, &memory, sizeof memory);
-    return report(status, what, err);
+    if (rc != MDL_OK)
+        return rc;
+    return report(cudaMemsetAsync(memory, 0, n_byte, stream()), what, err);
 }
 
 void release(void *memory)

@@ -1,6 +1,6 @@
-#include "kernels/rows_device.cuh"
+#include "kernels/cuda/rows_device.cuh"
 
-#include "kernels/device_kernels.cuh"
+#include "kernels/cuda/comparison_kernels.cuh"
 
 #include <climits>
 #include <cmath>
@@ -13,8 +13,7 @@ __global__ void centre_rows(const T *x, int64_t n, int64_t n_feat, const double 
                             const double *mean, double scale, C *centred)
 {
     int64_t stride = (int64_t)gridDim.x * mdl::THREADS;
-    for (int64_t k = (int64_t)blockIdx.x * mdl::THREADS + threadIdx.x; k < n * n_feat;
-         k += stride) {
+    for (int64_t k = mdl::thread_of_all(); k < n * n_feat; k += stride) {
         int64_t j = k % n_feat;
         centred[k] = mdl::rounded<C>(((double)x[k] - reference[j] - mean[j]) * scale);
     }
@@ -96,7 +95,7 @@ int mdl::rows_open(mdl_rows_device_t &rows, const mdl_rows_device_plan_t &plan, 
                         widest(plan));
     rows.device.advice = "compare fewer models at once, or give --backend cpu";
     size_t all = (size_t)rows.n_feat_all, n_byte = all * sizeof(double);
-    MDL_DO(open_device(rows.device, plan.device, err));
+    MDL_DO(open_pipeline(rows.device, plan.device, err));
     MDL_DO(open_upload(rows.device, rows.upload, (size_t)plan.tile * widest(plan), rows.type.size,
                        err));
     MDL_DO(allocate(rows.device, &rows.reference, all, sizeof(double), "mean rows", err));
@@ -127,7 +126,7 @@ int mdl::rows_make_room(mdl_rows_device_t &rows, mdl_error_t *err)
 void mdl::rows_close(mdl_rows_device_t &rows)
 {
     close_upload(rows.upload);
-    close_device(rows.device);
+    close_pipeline(rows.device);
 }
 
 int64_t mdl::rows_slot(const mdl_rows_device_t &rows, int64_t block, int role)

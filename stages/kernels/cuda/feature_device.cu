@@ -2,8 +2,8 @@ extern "C" {
 #include "kernels/feature_device.h"
 }
 
-#include "kernels/device_kernels.cuh"
-#include "kernels/rows_device.cuh"
+#include "kernels/cuda/comparison_kernels.cuh"
+#include "kernels/cuda/rows_device.cuh"
 
 #include <climits>
 #include <cstring>
@@ -34,7 +34,7 @@ constexpr int64_t SUMMED_ROWS = 4096;
 template <typename T> __global__ void accumulate(const T *product, int64_t n, double *sum)
 {
     int64_t stride = (int64_t)gridDim.x * mdl::THREADS;
-    for (int64_t k = (int64_t)blockIdx.x * mdl::THREADS + threadIdx.x; k < n; k += stride)
+    for (int64_t k = mdl::thread_of_all(); k < n; k += stride)
         sum[k] += (double)product[k];
 }
 
@@ -94,7 +94,7 @@ __global__ void take_sampled(const C *x, int64_t n_feat, int64_t row, int64_t fi
 template <typename C> __global__ void round_all(const double *sum, int64_t n, C *out)
 {
     int64_t stride = (int64_t)gridDim.x * mdl::THREADS;
-    for (int64_t k = (int64_t)blockIdx.x * mdl::THREADS + threadIdx.x; k < n; k += stride)
+    for (int64_t k = mdl::thread_of_all(); k < n; k += stride)
         out[k] = mdl::rounded<C>(sum[k]);
 }
 
@@ -122,7 +122,7 @@ __global__ void sampled_sums(const T *left, const C *right, int64_t n, int64_t n
 
 int allocate_all(mdl_feature_device_t *f, mdl_error_t *err)
 {
-    mdl::device &d = f->rows.device;
+    mdl::pipeline &d = f->rows.device;
     size_t n = (size_t)f->n_value, size = f->rows.type.size, real = sizeof(double);
     size_t sampled = (size_t)f->n_sampled, max_col = (size_t)f->max_col, feat = n / max_col;
     size_t input = f->rows.type.input_size, n_value = 3 + 2 * sampled;
@@ -173,7 +173,7 @@ int take_sample(mdl_feature_device_t *f, int64_t block, int64_t n_row, const voi
 /* Once the covariances are summed: what each sampled row has of them. */
 template <typename T, typename C> int add_sampled(mdl_feature_device_t *f, mdl_error_t *err)
 {
-    const mdl::device &d = f->rows.device;
+    const mdl::pipeline &d = f->rows.device;
     const mdl_feature_block_t &at = f->block;
     int64_t n = at.n_col * at.n_b, d_b = f->rows.n_feat[(size_t)at.b];
     int same = at.a == at.b;
@@ -290,7 +290,7 @@ extern "C" int mdl_feature_device_add(mdl_feature_device_t *f, int64_t block, in
 extern "C" int mdl_feature_device_finish(mdl_feature_device_t *f, double *values, mdl_error_t *err)
 {
     size_t n_byte = (size_t)(3 + 2 * f->n_sampled) * sizeof *values;
-    const mdl::device &d = f->rows.device;
+    const mdl::pipeline &d = f->rows.device;
     const mdl_feature_block_t &at = f->block;
     MDL_DO(add_pending(f, err));
     MDL_DO(launch(d, err, at.n_col, sum_squares, f->sum, at.n_b, at.a == at.b ? at.first : 0,

@@ -2,7 +2,7 @@ extern "C" {
 #include "kernels/batch_device.h"
 }
 
-#include "kernels/batch_device_kernels.cuh"
+#include "kernels/cuda/batch_device_kernels.cuh"
 
 #include <climits>
 #include <cstring>
@@ -13,7 +13,7 @@ using mdl::model_out;
 struct mdl_batch_device {
     mdl_batch_device_plan_t plan;
     mdl::reals type;
-    mdl::device device;
+    mdl::pipeline device;
     mdl::upload upload;
     int64_t stride;   /* reals between the packed Gram matrices, whole chunks */
     int64_t *n_value; /* [n_model] of the rows that were taken */
@@ -41,7 +41,7 @@ int64_t n_packed(int64_t n_row)
 int allocate_all(mdl_batch_device_t *b, mdl_error_t *err)
 {
     const mdl_batch_device_plan_t &plan = b->plan;
-    mdl::device &d = b->device;
+    mdl::pipeline &d = b->device;
     size_t rows = (size_t)plan.max_row, reals = rows * (size_t)plan.max_feat;
     size_t n_model = (size_t)plan.n_model, chunks = (size_t)(b->stride / mdl::CHUNK);
     size_t pairs = (size_t)n_pair(plan), size = b->type.size, real = sizeof(double);
@@ -69,7 +69,7 @@ int compute(mdl_batch_device_t *b, int model, int64_t n, int64_t n_feat, const v
     T *packed = static_cast<T *>(b->packed) + model * b->stride;
     C *centred = static_cast<C *>(b->centred);
     model_out *out = b->out + model;
-    const mdl::device &d = b->device;
+    const mdl::pipeline &d = b->device;
     int limit = (b->plan.is_double ? 1024 : 128) - 2;
     int64_t blocks = mdl::n_block(n * n_feat), columns = (n_feat + mdl::THREADS - 1) / mdl::THREADS;
     MDL_CUDA(cudaMemsetAsync(out, 0, sizeof *out, d.compute));
@@ -130,7 +130,7 @@ extern "C" int mdl_batch_device_open(const mdl_batch_device_plan_t *plan,
     b->device.advice = "give a smaller --batch, or --backend cpu";
     int rc = check_size(plan, b->stride, err);
     if (rc == MDL_OK)
-        rc = mdl::open_device(b->device, plan->device, err);
+        rc = mdl::open_pipeline(b->device, plan->device, err);
     if (rc == MDL_OK)
         rc = allocate_all(b, err);
     if (rc != MDL_OK) {
@@ -145,7 +145,7 @@ extern "C" void mdl_batch_device_close(mdl_batch_device_t *b)
     if (b == nullptr)
         return;
     mdl::close_upload(b->upload);
-    mdl::close_device(b->device);
+    mdl::close_pipeline(b->device);
     delete b;
 }
 

@@ -1,24 +1,12 @@
-/* What the CUDA bodies share: errors, memory, launches, matrix products, and rows on their way to
- * the device. */
-#ifndef MDL_KERNELS_DEVICE_TOOLS_CUH
-#define MDL_KERNELS_DEVICE_TOOLS_CUH
+/* A device that computes on rows while the next are copied: its streams and memory, launches,
+ * matrix products, and the rows on their way. */
+#ifndef MDL_KERNELS_CUDA_PIPELINE_CUH
+#define MDL_KERNELS_CUDA_PIPELINE_CUH
 
-extern "C" {
-#include "core/error.h"
-#include "core/text.h"
-}
+#include "kernels/cuda/tools.cuh"
 
 #include <cublas_v2.h>
-#include <cuda_runtime.h>
-#include <stdint.h>
 #include <vector>
-
-#define MDL_CUDA(call)                                                                             \
-    do {                                                                                           \
-        cudaError_t status_ = (call);                                                              \
-        if (status_ != cudaSuccess)                                                                \
-            return mdl::cuda_failed(status_, #call, err);                                          \
-    } while (0)
 
 #define MDL_CUBLAS(call)                                                                           \
     do {                                                                                           \
@@ -28,17 +16,8 @@ extern "C" {
                             cublasGetStatusString(status_));                                       \
     } while (0)
 
-#define MDL_DO(call)                                                                               \
-    do {                                                                                           \
-        int rc_ = (call);                                                                          \
-        if (rc_ != MDL_OK)                                                                         \
-            return rc_;                                                                            \
-    } while (0)
-
 namespace mdl
 {
-
-constexpr int THREADS = 256;
 
 /* Reals whose products are summed in their own type, as on the CPU; the chunks' sums are double. */
 constexpr int64_t CHUNK = 2048;
@@ -46,14 +25,6 @@ constexpr int64_t CHUNK = 2048;
 inline int64_t whole_chunks(int64_t n)
 {
     return (n + CHUNK - 1) / CHUNK * CHUNK;
-}
-
-/* The error stays with CUDA until it is asked for, and would come up again after the next launch.
- */
-inline int cuda_failed(cudaError_t status, const char *what, mdl_error_t *err)
-{
-    cudaGetLastError();
-    return mdl_fail(err, MDL_E_INTERNAL, "CUDA: %s: %s", what, cudaGetErrorString(status));
 }
 
 /* Types of a product's factors and of its result. */
@@ -72,7 +43,7 @@ inline reals reals_of(bool is_double, bool bfloat16)
 }
 
 /* A device with its two streams and all that is allocated on it. */
-struct device {
+struct pipeline {
     int before = -1;                                /* the caller's device */
     cudaStream_t copy = nullptr, compute = nullptr; /* rows come by one, the other computes */
     cublasHandle_t blas = nullptr;
@@ -80,7 +51,7 @@ struct device {
     const char *advice = ""; /* what to lower when memory is out */
 };
 
-inline int open_device(device &d, int number, mdl_error_t *err)
+inline int open_pipeline(pipeline &d, int number, mdl_error_t *err)
 {
     MDL_CUDA(cudaGetDevice(&d.before));
     MDL_CUDA(cudaSetDevice(number));
@@ -91,7 +62,7 @@ inline int open_device(device &d, int number, mdl_error_t *err)
     return MDL_OK;
 }
 
-inline void close_device(device &d)
+inline void close_pipeline(pipeline &d)
 {
     if (d.before < 0)
         return;
@@ -111,30 +82,18 @@ inline void close_device(device &d)
 
 /* count values on the device; their content is undefined. */
 template <typename T>
-int allocate(device &d, T **values, size_t count, size_t size, const char *what, mdl_error_t *err)
+int allocate(pipeline &d, T **values, size_t count, size_t size, const char *what, mdl_error_t *err)
 {
     void *block = nullptr;
-    cudaError_t status = cudaMalloc(&block, count * size);
-    if (status == cudaSuccess) {
-        d.blocks.push_back(block);
-        *values = static_cast<T *>(block);
-        return MDL_OK;
-    }
-    if (status != cudaErrorMemoryAllocation)
-        return cuda_failed(status, "cudaMalloc", err);
-    size_t left = 0, all = 0;
-    char wanted[32], free_text[32], all_text[32];
-    cudaGetLastError();
-    cudaMemGetInfo(&left, &all);
-    return mdl_fail(err, MDL_E_MEMORY, "the GPU has no %s for %s: %s of its %s are free; %s",
-                    mdl_text_bytes((double)count * (double)size, wanted), what,
-                    mdl_text_bytes((double)left, free_text), mdl_text_bytes((double)all, all_text),
-                    d.advice);
+    MDL_DO(allocate_bytes(&block, count * size, what, d.advice, err));
+    d.blocks.push_back(block);
+    *values = static_cast<T *>(block);
+    return MDL_OK;
 }
 
 /* The same on the host, pinned, so that copies don't wait. */
 template <typename T>
-int allocate_pinned(device &d, T **values, size_t count, size_t size, mdl_error_t *err)
+int allocate_pinned(pipeline &d, T **values, size_t count, size_t size, mdl_error_t *err)
 {
     void *block = nullptr;
     char wanted[32];
@@ -152,13 +111,11 @@ int allocate_pinned(device &d, T **values, size_t count, size_t size, mdl_error_
 
 /* n_block blocks of THREADS threads, after all that was asked of the compute stream before. */
 template <typename... P, typename... A>
-int launch(const device &d, mdl_error_t *err, int64_t n_block, void (*kernel)(P...), A... arguments)
+int launch(const pipeline &d, mdl_error_t *err, int64_t n_block, void (*kernel)(P...),
+           A... arguments)
 {
-    cudaLaunchConfig_t config = {};
-    config.gridDim = dim3((unsigned)n_block);
-    config.blockDim = dim3(THREADS);
-    config.stream = d.compute;
-    cudaError_t status = cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+    cudaError_t status =
+        start_kernel(d.compute, dim3((unsigned)n_block), THREADS, 0, kernel, arguments...);
     return status == cudaSuccess ? MDL_OK : cuda_failed(status, "a kernel's launch", err);
 }
 
@@ -183,7 +140,7 @@ struct product {
     int64_t out_width;
 };
 
-inline int multiply(const device &d, const reals &type, const product &p, mdl_error_t *err)
+inline int multiply(const pipeline &d, const reals &type, const product &p, mdl_error_t *err)
 {
     const float one = 1, beta = p.add;
     const double double_one = 1, double_beta = p.add;
@@ -202,7 +159,7 @@ inline int multiply(const device &d, const reals &type, const product &p, mdl_er
 
 /* products: [n_chunk, n_model, n_model], the stack's own products over chunks of length values:
  * stack: [n_model, stride]. */
-inline int multiply_chunks(const device &d, const reals &type, const void *stack, int n_model,
+inline int multiply_chunks(const pipeline &d, const reals &type, const void *stack, int n_model,
                            int64_t stride, int64_t length, int64_t n_chunk, void *products,
                            mdl_error_t *err)
 {
@@ -232,7 +189,7 @@ struct upload {
     int at = 0;
 };
 
-inline int open_upload(device &d, upload &u, size_t count, size_t size, mdl_error_t *err)
+inline int open_upload(pipeline &d, upload &u, size_t count, size_t size, mdl_error_t *err)
 {
     for (int k = 0; k < 2; k++) {
         MDL_DO(allocate_pinned(d, &u.host[k], count, size, err));
@@ -260,7 +217,7 @@ inline int upload_buffer(upload &u, void **rows, mdl_error_t *err)
 
 /* Copies that block; what the compute stream is asked from now on finds it in *rows, until
  * upload_used. */
-inline int upload_send(const device &d, upload &u, size_t n_byte, const void **rows,
+inline int upload_send(const pipeline &d, upload &u, size_t n_byte, const void **rows,
                        mdl_error_t *err)
 {
     MDL_CUDA(cudaStreamWaitEvent(d.copy, u.used[u.at], 0));
@@ -271,7 +228,7 @@ inline int upload_send(const device &d, upload &u, size_t n_byte, const void **r
     return MDL_OK;
 }
 
-inline int upload_used(const device &d, upload &u, mdl_error_t *err)
+inline int upload_used(const pipeline &d, upload &u, mdl_error_t *err)
 {
     MDL_CUDA(cudaEventRecord(u.used[u.at], d.compute));
     u.at = 1 - u.at;

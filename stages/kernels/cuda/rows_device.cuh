@@ -1,12 +1,12 @@
 /* The rows of rows_device.h, as the CUDA bodies that compute on them see them. */
-#ifndef MDL_KERNELS_ROWS_DEVICE_CUH
-#define MDL_KERNELS_ROWS_DEVICE_CUH
+#ifndef MDL_KERNELS_CUDA_ROWS_DEVICE_CUH
+#define MDL_KERNELS_CUDA_ROWS_DEVICE_CUH
 
 extern "C" {
 #include "kernels/rows_device.h"
 }
 
-#include "kernels/device_tools.cuh"
+#include "kernels/cuda/pipeline.cuh"
 
 struct mdl_rows_device {
     mdl_rows_device_plan_t plan;         /* without its pointers */
@@ -15,7 +15,7 @@ struct mdl_rows_device {
     int64_t n_feat_all, n_slot;
     std::vector<int64_t> there; /* [n_slot, n_model] block, -1: none */
     mdl::reals type;
-    mdl::device device;
+    mdl::pipeline device;
     mdl::upload upload;
     double *reference, *mean; /* on the device, [n_feat_all] */
     char *values;             /* [n_slot, n_feat_all, tile] */

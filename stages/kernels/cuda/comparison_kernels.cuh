@@ -1,36 +1,14 @@
-/* Kernels that several CUDA bodies launch, by mdl::launch. T is the type of rows and products, sums
- * are double, and every sum has one fixed order. Matrices are row-major. */
-#ifndef MDL_KERNELS_DEVICE_KERNELS_CUH
-#define MDL_KERNELS_DEVICE_KERNELS_CUH
+/* Kernels that several bodies of comparisons launch, by mdl::launch. T is the type of rows and
+ * products, sums are double, and every sum has one fixed order. Matrices are row-major. */
+#ifndef MDL_KERNELS_CUDA_COMPARISON_KERNELS_CUH
+#define MDL_KERNELS_CUDA_COMPARISON_KERNELS_CUH
 
-#include "kernels/device_tools.cuh"
+#include "kernels/cuda/pipeline.cuh"
 
 #include <cuda_bf16.h>
 
 namespace mdl
 {
-
-/* Sum over a block of THREADS threads, in all of them: of a square, by columns and then on. */
-__device__ inline double sum_of_block(double value)
-{
-    constexpr int SIDE = 16;
-    static_assert(SIDE * SIDE == THREADS, "a square of threads");
-    __shared__ double part[THREADS], column[SIDE];
-    part[threadIdx.x] = value;
-    __syncthreads();
-    if (threadIdx.x < SIDE) {
-        double sum = 0;
-        for (int k = 0; k < SIDE; k++)
-            sum += part[k * SIDE + (int)threadIdx.x];
-        column[threadIdx.x] = sum;
-    }
-    __syncthreads();
-    double sum = 0;
-    for (int k = 0; k < SIDE; k++)
-        sum += column[k];
-    __syncthreads();
-    return sum;
-}
 
 template <typename T> __device__ inline T rounded(double value)
 {

@@ -2,8 +2,8 @@ extern "C" {
 #include "kernels/gram_device.h"
 }
 
-#include "kernels/device_kernels.cuh"
-#include "kernels/rows_device.cuh"
+#include "kernels/cuda/comparison_kernels.cuh"
+#include "kernels/cuda/rows_device.cuh"
 
 #include <climits>
 #include <cstring>
@@ -103,7 +103,7 @@ int64_t rows_of_part(int64_t n_column)
 
 int allocate_all(mdl_gram_device_t *g, mdl_error_t *err)
 {
-    mdl::device &d = g->rows.device;
+    mdl::pipeline &d = g->rows.device;
     int64_t tile = g->rows.plan.tile, across = n_part(tile, g->n_column);
     size_t m = (size_t)g->rows.plan.n_model, size = g->rows.type.size, real = sizeof(double);
     size_t n = (size_t)(n_part(tile, g->n_row) * across * n_pair(g->rows.plan.n_model));
@@ -127,7 +127,7 @@ template <typename T>
 int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *err)
 {
     const mdl_rows_device_t &rows = g->rows;
-    const mdl::device &d = rows.device;
+    const mdl::pipeline &d = rows.device;
     int64_t n_feat = rows.n_feat[(size_t)model], ld = n_part(j.n, g->n_column) * g->n_column;
     T *tile = static_cast<T *>(g->stack) + model * g->stride;
     int on_diagonal = i.slot == j.slot;
@@ -153,7 +153,7 @@ int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *er
 
 template <typename T> int start(mdl_gram_device_t *g, place i, place j, mdl_error_t *err)
 {
-    const mdl::device &d = g->rows.device;
+    const mdl::pipeline &d = g->rows.device;
     int n_model = g->rows.plan.n_model;
     int64_t down = n_part(i.n, g->n_row), across = n_part(j.n, g->n_column);
     for (int a = 0; a < n_model; a++)

@@ -2,7 +2,7 @@ extern "C" {
 #include "kernels/device.h"
 }
 
-#include "kernels/device_kernels.cuh"
+#include "kernels/cuda/comparison_kernels.cuh"
 
 #include <chrono>
 #include <cstdio>
@@ -58,7 +58,7 @@ double seconds_now()
 }
 
 /* As cuBLAS computes without being asked for anything else than no TF32. */
-int measure_rate(mdl::device &d, const mdl::reals &type, int n, double *rate, mdl_error_t *err)
+int measure_rate(mdl::pipeline &d, const mdl::reals &type, int n, double *rate, mdl_error_t *err)
 {
     enum { ROUNDS = 6, PRODUCTS = 4, SMALL = 0x3d };
     const float one = 1, zero = 0;
@@ -90,14 +90,14 @@ int measure_rate(mdl::device &d, const mdl::reals &type, int n, double *rate, md
 extern "C" int mdl_device_rate(int device, int is_double, int bfloat16, int64_t n, double *rate,
                                mdl_error_t *err)
 {
-    mdl::device d;
+    mdl::pipeline d;
     d.advice = "end what else runs on it";
     if (n > 32768)
         return mdl_fail(err, MDL_E_USAGE, "matrices of %lld rows are too large to measure with",
                         (long long)n);
-    int rc = mdl::open_device(d, device, err);
+    int rc = mdl::open_pipeline(d, device, err);
     if (rc == MDL_OK)
         rc = measure_rate(d, mdl::reals_of(is_double, bfloat16), (int)n, rate, err);
-    mdl::close_device(d);
+    mdl::close_pipeline(d);
     return rc;
 }

@@ -1,8 +1,8 @@
-/* Kernels of batch_device_cuda.cu. */
-#ifndef MDL_KERNELS_BATCH_DEVICE_KERNELS_CUH
-#define MDL_KERNELS_BATCH_DEVICE_KERNELS_CUH
+/* Kernels of batch_device.cu. */
+#ifndef MDL_KERNELS_CUDA_BATCH_DEVICE_KERNELS_CUH
+#define MDL_KERNELS_CUDA_BATCH_DEVICE_KERNELS_CUH
 
-#include "kernels/device_kernels.cuh"
+#include "kernels/cuda/comparison_kernels.cuh"
 
 namespace mdl
 {
@@ -19,7 +19,7 @@ struct model_out {
 template <typename T>
 __global__ void column_means(const T *x, int64_t n, int64_t n_feat, double *mean, model_out *out)
 {
-    int64_t j = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    int64_t j = thread_of_all();
     if (j >= n_feat)
         return;
     double reference = (double)x[j], sum = 0;
@@ -39,7 +39,7 @@ __global__ void largest_centred(const T *x, int64_t n, int64_t n_feat, const dou
 {
     double largest = 0;
     int64_t stride = (int64_t)gridDim.x * THREADS;
-    for (int64_t k = (int64_t)blockIdx.x * THREADS + threadIdx.x; k < n * n_feat; k += stride) {
+    for (int64_t k = thread_of_all(); k < n * n_feat; k += stride) {
         int64_t j = k % n_feat;
         largest = fmax(largest, fabs((double)x[k] - (double)x[j] - mean[j]));
     }
@@ -61,7 +61,7 @@ __global__ void centre(const T *x, int64_t n, int64_t n_feat, const double *mean
 {
     double scale = ldexp(1.0, out->exponent);
     int64_t stride = (int64_t)gridDim.x * THREADS;
-    for (int64_t k = (int64_t)blockIdx.x * THREADS + threadIdx.x; k < n * n_feat; k += stride) {
+    for (int64_t k = thread_of_all(); k < n * n_feat; k += stride) {
         int64_t j = k % n_feat;
         centred[k] = rounded<C>(((double)x[k] - (double)x[j] - mean[j]) * scale);
     }
