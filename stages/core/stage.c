@@ -1,6 +1,7 @@
 #include "core/stage.h"
 
 #include "core/log.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "io/lease.h"
 #include "mpi/agree.h"
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     const char *study_path;
@@ -77,22 +79,31 @@ static void mpi_failed(MPI_Comm *comm, int *code, ...)
 }
 
 /* MPI_Init; a process that no launcher started needs neither Open MPI's daemon nor a network nor a
- * list of devices: without them it starts in a tenth of the time. What the environment asks for
- * stays, and programs that are started later see none of this. */
+ * list of devices: without them it starts in a tenth of the time. It gets a folder for MPI's files
+ * to itself: the one that all such processes of a user would share is removed by the first to end,
+ * perhaps while another one starts. What the environment asks for stays, and programs that are
+ * started later see none of this. */
 static void init_mpi(void)
 {
-    static const char *const alone[][2] = {{"OMPI_MCA_ess_singleton_isolated", "1"},
-                                           {"OMPI_MCA_pml", "^cm,ucx"},
-                                           {"OMPI_MCA_btl", "self"},
-                                           {"HWLOC_COMPONENTS", "-pci,-linuxio"}};
+    const char *base = getenv("TMPDIR");
+    char *folder =
+        mdl_text("%s/mordal-mpi-%ld-%ld", base != NULL && base[0] != '\0' ? base : "/tmp",
+                 (long)getuid(), (long)getpid());
+    const char *const alone[][2] = {{"OMPI_MCA_ess_singleton_isolated", "1"},
+                                    {"OMPI_MCA_orte_top_session_dir", folder},
+                                    {"OMPI_MCA_pml", "^cm,ucx"},
+                                    {"OMPI_MCA_btl", "self"},
+                                    {"HWLOC_COMPONENTS", "-pci,-linuxio"}};
     enum { N = sizeof alone / sizeof alone[0] };
     int is_set[N] = {0}, launched = launcher_rank() >= 0 || getenv("SLURM_STEP_ID") != NULL;
     for (int i = 0; i < N && !launched; i++)
-        is_set[i] = getenv(alone[i][0]) == NULL && setenv(alone[i][0], alone[i][1], 1) == 0;
+        is_set[i] = alone[i][1] != NULL && getenv(alone[i][0]) == NULL &&
+                    setenv(alone[i][0], alone[i][1], 1) == 0;
     MPI_Init(NULL, NULL);
     for (int i = 0; i < N; i++)
         if (is_set[i])
             unsetenv(alone[i][0]);
+    free(folder);
 }
 
 static void start_mpi(mdl_stage_t *stage)

@@ -29,6 +29,13 @@ for ranks in 1 2 3 4; do
     cmp out1/svtrv2.h5 out$ranks/svtrv2.h5 || fail "svtrv2 differs on $ranks ranks"
 done
 
+echo "-- a program alone shares no folder of MPI's with others, and leaves none"
+mkdir lone
+touch "lone/ompi.$HOSTNAME.$(id -u)" "lone/ompi.${HOSTNAME%%.*}.$(id -u)"
+TMPDIR=$PWD/lone expect 0 "dinov2s" mordal-archive ls out1/dinov2s.h5
+rm lone/ompi.*
+nothing_in lone
+
 echo "-- a current archive is left alone"
 import() { mordal-archive import --side vision -o out1 "dinov2s=$vision/dinov2s.npy" "$@"; }
 expect 0 "up to date: out1/dinov2s.h5" import --rows "$vision/sample_ids.txt"
