@@ -8,9 +8,9 @@
 
 /* The backend called name, with precision float32 or bfloat16 (frozen matrices are kept so, and the
  * factors of their products are rounded so): cpu, strict, cuda, or auto, which is cuda where every
- * rank finds a GPU and cpu elsewhere. With cuda the ranks of a node share out its GPUs in turn by
- * their number on the node. Collective over comm. Returns MDL_E_USAGE when there is no GPU, saying
- * why, or for strict with bfloat16, and what mdl_backend_cuda returns. */
+ * rank has a GPU (kernels/rank_device.h) and cpu elsewhere. Collective over comm. Returns
+ * MDL_E_USAGE when there is no GPU, saying why, or for strict with bfloat16, and what
+ * mdl_backend_cuda returns. */
 int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
                        const mdl_backend_t **backend, mdl_error_t *err);
 
