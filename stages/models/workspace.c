@@ -7,7 +7,9 @@
 #include <math.h>  /* sqrtf */
 #include <stdlib.h>
 
-/* Hands out parts of one allocation; with base NULL it only counts. */
+/* Hands out parts of one allocation; with base NULL it only counts. Every part starts 256 bytes, or
+ * a multiple of that, behind the first: cuBLASLt's way to a product depends on addresses up to
+ * there, and all blocks of all workspaces have to be computed in the same way. */
 typedef struct {
     float *base;
     size_t n_taken;
@@ -17,7 +19,7 @@ static float *take(arena_t *arena, int64_t n_row, int64_t n_col)
 {
     float *part = arena->base != NULL ? arena->base + arena->n_taken : NULL;
     size_t n = (size_t)n_row * (size_t)n_col;
-    arena->n_taken += (n + 15) / 16 * 16; /* every part starts on a cache line of its own */
+    arena->n_taken += (n + 63) / 64 * 64;
     return part;
 }
 
