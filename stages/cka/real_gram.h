@@ -24,25 +24,23 @@ static inline __attribute__((always_inline)) void add_distances(const REAL *firs
             mean[k] += (rows[r * stride + k] - first[k]) * share;
 }
 
-/* Means of the block's columns, as near as REAL sums bring it: the Gram matrix is centred again.
- * A column whose values are all the same has just that one. In two parts, base and what rounding
- * left of it. Returns the first column that is not finite, else -1. */
-static int64_t block_means(const REAL *x, int64_t n, int64_t stride, int64_t n_col, REAL *base,
-                           REAL *rest)
+/* Means of the block's columns over SAMPLE rows or so, evenly apart: near enough to keep the Gram
+ * matrix from cancelling, and it is centred again. A column whose values are all the same has just
+ * that one. In two parts, base and what rounding left of it. */
+static void block_means(const REAL *x, int64_t n, int64_t stride, int64_t n_col, REAL *base,
+                        REAL *rest)
 {
-    REAL mean[MDL_REAL_DEPTH] = {0}, share = 1 / (REAL)n;
-    int64_t i = 1;
-    for (; i + 4 <= n; i += 4)
-        add_distances(x, x + i * stride, 4, stride, n_col, share, mean);
-    for (; i < n; i++)
-        add_distances(x, x + i * stride, 1, stride, n_col, share, mean);
+    enum { SAMPLE = 16 };
+    int64_t step = n > SAMPLE ? n / SAMPLE : 1, n_row = (n + step - 1) / step, i = 1;
+    REAL mean[MDL_REAL_DEPTH] = {0}, share = 1 / (REAL)n_row;
+    for (; i + 4 <= n_row; i += 4)
+        add_distances(x, x + i * step * stride, 4, step * stride, n_col, share, mean);
+    for (; i < n_row; i++)
+        add_distances(x, x + i * step * stride, 1, step * stride, n_col, share, mean);
     for (int64_t k = 0; k < n_col; k++) {
         base[k] = x[k] + mean[k];
         rest[k] = (x[k] - base[k]) + mean[k];
-        if (!isfinite(rest[k]))
-            return k;
     }
-    return -1;
 }
 
 /* One panel of n_row <= 8 rows: its columns from k on, centred and scaled, one after the other. */
@@ -150,31 +148,28 @@ static REAL *align_work(REAL *work)
     return (REAL *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
 }
 
-/* Gram matrix of the centred rows times scale. Returns the first column that holds a value that is
- * not finite, else -1. */
-static int64_t gram_of_centred(const REAL *x, int64_t n, int64_t n_feat, REAL *work, REAL scale,
-                               REAL *gram)
+/* Gram matrix of the centred rows times scale. */
+static void gram_of_centred(const REAL *x, int64_t n, int64_t n_feat, REAL *work, REAL scale,
+                            REAL *gram)
 {
     REAL base[MDL_REAL_DEPTH], rest[MDL_REAL_DEPTH];
     REAL *packed = align_work(work);
     for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
         int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
-        int64_t bad = block_means(x + first, n, n_feat, n_col, base, rest);
-        if (bad >= 0)
-            return first + bad;
+        block_means(x + first, n, n_feat, n_col, base, rest);
         pack_block(x + first, n, n_feat, n_col, base, rest, scale, packed);
         multiply_block(packed, n, packed, n, n_col, gram, mdl_real_padded(n), 1, first > 0);
     }
-    return -1;
 }
 
-/* Index of the value that made a column's mean not finite. */
-static int64_t find_bad(const REAL *x, int64_t n, int64_t n_feat, int64_t column)
+/* Index of the first value that isn't finite or too far from its column's others, else -1. */
+static int64_t find_bad(const REAL *x, int64_t n, int64_t n_feat)
 {
     for (int64_t i = 0; i < n; i++)
-        if (!isfinite((double)x[i * n_feat + column] - (double)x[column]))
-            return isfinite(x[column]) ? i * n_feat + column : column;
-    return column;
+        for (int64_t j = 0; j < n_feat; j++)
+            if (!isfinite(4 * (x[i * n_feat + j] - x[j])))
+                return isfinite(x[j]) ? i * n_feat + j : j;
+    return -1;
 }
 
 /* Half the binary exponent of the longest row's squared length; INT_MAX when it says nothing: zero,
@@ -215,11 +210,14 @@ static int64_t batch_gram(const void *values, int64_t n, int64_t n_feat, void *w
     const REAL *x = values;
     REAL *gram = out;
     *exponent = 0;
-    int64_t bad = gram_of_centred(x, n, n_feat, work, 1, gram);
-    int half = bad < 0 ? exponent_of_gram(gram, n) : 0;
+    gram_of_centred(x, n, n_feat, work, 1, gram);
+    int half = exponent_of_gram(gram, n);
     if (half == INT_MAX) {
+        int64_t bad = find_bad(x, n, n_feat);
+        if (bad >= 0)
+            return bad;
         *exponent = exponent_of_rows(x, n, n_feat);
-        bad = gram_of_centred(x, n, n_feat, work, (REAL)ldexp(1, *exponent), gram);
+        gram_of_centred(x, n, n_feat, work, (REAL)ldexp(1, *exponent), gram);
         half = exponent_of_gram(gram, n);
         half = half == INT_MAX ? 0 : half;
     }
@@ -230,7 +228,7 @@ static int64_t batch_gram(const void *values, int64_t n, int64_t n_feat, void *w
                 gram[i * mdl_real_padded(n) + j] *= scale;
         *exponent -= half;
     }
-    return bad < 0 ? -1 : find_bad(x, n, n_feat, bad);
+    return -1;
 }
 
 static void pack(const void *values, int64_t n, int64_t n_feat, const double *reference,
