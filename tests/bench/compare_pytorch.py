@@ -9,11 +9,13 @@ weights in float32:
            SmolLM2-135M's shape, batch 4, 64 image tokens and 64 of text, of which 8 are scored
   extract  the last but one hidden state of an encoder of CLIP ViT-B/16's shape, 8 images of 224
 A thread of ours is an MPI rank with one thread. PyTorch runs in processes of its own, eager and
-under torch.compile, with scaled_dot_product_attention; its best counts. It computes the last hidden
-state alone of which the scored rows go through the head, and stops at the layer that is wanted, as
-the engine does. Prints a line for each workload and number of threads: seconds of both and their
-ratio (above 1: ours is faster), by the clock and by cpu time (for machines with other work), and
-peak memory. Needs torch and transformers.
+under torch.compile, with scaled_dot_product_attention; its best counts. It is asked in two ways:
+  published  as transformers computes it: the loss from the logits of all positions, all layers
+  trimmed    by hand what the engine does: only the scored rows go through the head, and nothing
+             is computed behind the layer that is wanted
+Prints a line for each workload, number of threads and way: samples a second of both and their
+ratio (above 1: ours is faster), the same of cpu time (for machines with other work), and peak
+memory. Needs torch and transformers.
 """
 import argparse
 import json
@@ -27,6 +29,7 @@ import time
 
 BATCH, N_VISUAL, N_TEXT, N_SCORED, N_FEAT = 4, 64, 64, 8, 768
 N_IMAGE, SIDE = 8, 224
+WAYS = "published", "trimmed"
 
 
 def make_decoder():
@@ -66,7 +69,7 @@ class Lora:
         return Layer()
 
 
-def trainer(torch, folder, compiled):
+def trainer(torch, folder, way, compiled):
     from transformers import LlamaForCausalLM
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32,
                                              attn_implementation="sdpa")
@@ -82,9 +85,14 @@ def trainer(torch, folder, compiled):
     feature = torch.randn(BATCH, N_VISUAL, N_FEAT)
     ids = torch.randint(3, 49152, (BATCH, N_TEXT))
 
+    labels = torch.full((BATCH, N_VISUAL + N_TEXT), -100)
+    labels[:, -N_SCORED:] = ids[:, -N_SCORED:]
+
     def loss_of(feature, ids):
         embedded = model.model.embed_tokens(ids)
         x = torch.cat((embedded[:, :1], projector(feature), embedded[:, 1:]), dim=1)
+        if way == "published":
+            return model(inputs_embeds=x, labels=labels, use_cache=False).loss
         state = model.model(inputs_embeds=x, use_cache=False).last_hidden_state
         logits = model.lm_head(state[:, -N_SCORED - 1:-1])
         return torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, -N_SCORED:].flatten())
@@ -99,25 +107,26 @@ def trainer(torch, folder, compiled):
     return step
 
 
-def extractor(torch, folder, compiled):
+def extractor(torch, folder, way, compiled):
     from transformers import CLIPVisionModel
     model = CLIPVisionModel.from_pretrained(folder, dtype=torch.float32,
                                             attn_implementation="sdpa").eval()
     pixel = torch.randn(N_IMAGE, 3, SIDE, SIDE)
-    body = getattr(model, "vision_model", model)
-    body.encoder.layers = body.encoder.layers[:-1]  # what stands behind isn't wanted
+    if way == "trimmed":
+        body = getattr(model, "vision_model", model)
+        body.encoder.layers = body.encoder.layers[:-1]
     run = torch.compile(model) if compiled else model
 
     def step():
         with torch.no_grad():
-            run(pixel)
+            run(pixel, output_hidden_states=way == "published")
     return step
 
 
-def measure_pytorch(kind, folder, n_thread, compiled, n_round):
+def measure_pytorch(kind, folder, way, n_thread, compiled, n_round):
     import torch
     torch.set_num_threads(n_thread)
-    step = (trainer if kind == "train" else extractor)(torch, folder, compiled)
+    step = (trainer if kind == "train" else extractor)(torch, folder, way, compiled)
     best = [1e9, 1e9]
     for i in range(n_round + 2):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -127,12 +136,12 @@ def measure_pytorch(kind, folder, n_thread, compiled, n_round):
     print(json.dumps(best + [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
 
 
-def peers(kind, folder, n_thread, n_round):
+def peer(kind, folder, way, n_thread, n_round):
     """The best of eager and compiled: wall, cpu, peak memory of the one with the least cpu."""
     found = []
     for compiled in (0, 1):
-        done = subprocess.run([sys.executable, __file__, "--peer", kind, str(folder), str(n_thread),
-                               str(compiled), str(n_round)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, __file__, "--peer", kind, folder, way, n_thread, compiled, n_round]
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
         if done.returncode == 0:
             found.append((json.loads(done.stdout.splitlines()[-1]), ("eager", "compiled")[compiled]))
     if not found:
@@ -148,10 +157,18 @@ def ours(bench, kind, folder, n_thread, n_round):
     return [float(word) for word in done.stdout.split()]
 
 
+def print_ratios(what, mine, theirs, n_sample):
+    (my_wall, my_cpu, my_peak), (wall, cpu, peak) = mine, theirs
+    print(f"{what}: {n_sample / my_wall:.2f} samples/s against {n_sample / wall:.2f}, ratio "
+          f"{wall / my_wall:.2f}; cpu seconds a step {my_cpu:.2f} against {cpu:.2f}, ratio "
+          f"{cpu / my_cpu:.2f}; peak {my_peak / 2**20:.0f} MiB against {peak / 2**20:.0f} MiB",
+          flush=True)
+
+
 def main():
     if sys.argv[1:2] == ["--peer"]:
-        kind, folder, n_thread, compiled, n_round = sys.argv[2:]
-        return measure_pytorch(kind, folder, int(n_thread), int(compiled), int(n_round))
+        kind, folder, way, n_thread, compiled, n_round = sys.argv[2:]
+        return measure_pytorch(kind, folder, way, int(n_thread), int(compiled), int(n_round))
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench")
@@ -165,15 +182,12 @@ def main():
             folder = work / kind
             if not (folder / "config.json").exists():
                 make().save_pretrained(folder)
-            n_sample = BATCH if kind == "train" else N_IMAGE
             for n_thread in options.threads:
-                (wall, cpu, peak), how = peers(kind, folder, n_thread, options.rounds)
-                my_wall, my_cpu, my_peak = ours(options.bench, kind, folder, n_thread,
-                                                options.rounds)
-                print(f"{kind}, {n_thread} threads: {n_sample / my_wall:.2f} samples/s against "
-                      f"{n_sample / wall:.2f} ({how}), ratio {wall / my_wall:.2f}; cpu seconds a "
-                      f"step {my_cpu:.2f} against {cpu:.2f}, ratio {cpu / my_cpu:.2f}; peak "
-                      f"{my_peak / 2**20:.0f} MiB against {peak / 2**20:.0f} MiB", flush=True)
+                mine = ours(options.bench, kind, folder, n_thread, options.rounds)
+                for way in WAYS:
+                    theirs, how = peer(kind, folder, way, n_thread, options.rounds)
+                    print_ratios(f"{kind}, {n_thread} threads, {way} ({how})", mine, theirs,
+                                 BATCH if kind == "train" else N_IMAGE)
 
 
 if __name__ == "__main__":
