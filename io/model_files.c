@@ -128,13 +128,35 @@ const mdl_safetensors_t *mdl_model_files_at(const mdl_model_files_t *files, int 
     return files->file[index];
 }
 
-int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name, int n_dim,
-                               const int64_t *dims, float *out, mdl_error_t *err)
+/* The file that holds the tensor. */
+static int find_holder(const mdl_model_files_t *files, const char *name,
+                       const mdl_safetensors_t **holder, mdl_error_t *err)
 {
     for (int i = 0; i < files->n_file; i++)
-        if (mdl_safetensors_find(files->file[i], name) != NULL)
-            return mdl_safetensors_read_float(files->file[i], name, n_dim, dims, out, err);
+        if (mdl_safetensors_find(files->file[i], name) != NULL) {
+            *holder = files->file[i];
+            return MDL_OK;
+        }
     return mdl_fail(err, MDL_E_INPUT,
                     "%s: the weights have no tensor %s; its config.json belongs to another model",
                     files->folder, name);
+}
+
+int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name, int n_dim,
+                               const int64_t *dims, float *out, mdl_error_t *err)
+{
+    const mdl_safetensors_t *holder = NULL;
+    int rc = find_holder(files, name, &holder, err);
+    return rc == MDL_OK ? mdl_safetensors_read_float(holder, name, n_dim, dims, out, err) : rc;
+}
+
+int mdl_model_files_read_float_part(const mdl_model_files_t *files, const char *name, int n_dim,
+                                    const int64_t *dims, int64_t first, int64_t n, float *out,
+                                    mdl_error_t *err)
+{
+    const mdl_safetensors_t *holder = NULL;
+    int rc = find_holder(files, name, &holder, err);
+    return rc == MDL_OK
+               ? mdl_safetensors_read_float_part(holder, name, n_dim, dims, first, n, out, err)
+               : rc;
 }

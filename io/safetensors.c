@@ -344,26 +344,25 @@ static void advise(const void *data, size_t n_byte, int advice)
         madvise((void *)begin, end - begin, advice);
 }
 
-/* Reads the values in pieces: the next one is fetched while this one is converted, and what is
- * converted isn't kept mapped. */
-static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, float *out,
-                       mdl_error_t *err)
+/* Reads the values first .. first + n - 1 in pieces: the next one is fetched while this one is
+ * converted, and what is converted isn't kept mapped. */
+static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, int64_t first,
+                       int64_t n, float *out, mdl_error_t *err)
 {
     int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
-    const char *data = tensor->data;
-    for (int64_t first = 0; first < tensor->n_value; first += n_piece) {
-        int64_t n = tensor->n_value - first < n_piece ? tensor->n_value - first : n_piece;
-        int64_t n_ahead =
-            tensor->n_value - first < AHEAD * n_piece ? tensor->n_value - first : AHEAD * n_piece;
-        advise(data + first * size, (size_t)(n_ahead * size), MADV_WILLNEED);
-        convert(tensor, first, n, out + first);
-        if (!all_finite(out + first, n)) {
-            while (isfinite(out[first]))
-                first++;
+    const char *data = (const char *)tensor->data + first * size;
+    for (int64_t at = 0; at < n; at += n_piece) {
+        int64_t n_here = n - at < n_piece ? n - at : n_piece;
+        int64_t n_ahead = n - at < AHEAD * n_piece ? n - at : AHEAD * n_piece;
+        advise(data + at * size, (size_t)(n_ahead * size), MADV_WILLNEED);
+        convert(tensor, first + at, n_here, out + at);
+        if (!all_finite(out + at, n_here)) {
+            while (isfinite(out[at]))
+                at++;
             return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
-                            tensor->name, (long long)first);
+                            tensor->name, (long long)(first + at));
         }
-        advise(data + first * size, (size_t)(n * size), MADV_DONTNEED);
+        advise(data + at * size, (size_t)(n_here * size), MADV_DONTNEED);
     }
     return MDL_OK;
 }
@@ -377,8 +376,9 @@ static void shape_text(int n_dim, const int64_t *dims, char *text, size_t n_text
                                (long long)dims[i]);
 }
 
-int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
-                               const int64_t *dims, float *out, mdl_error_t *err)
+/* The tensor, which must have the shape that the caller says and a dtype that becomes float32. */
+static int find_float(const mdl_safetensors_t *file, const char *name, int n_dim,
+                      const int64_t *dims, const mdl_tensor_t **found, mdl_error_t *err)
 {
     const mdl_tensor_t *tensor = mdl_safetensors_find(file, name);
     if (tensor == NULL)
@@ -399,5 +399,26 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: tensor %s has dtype %s; save it as F32, F16, BF16 or F64", file->path,
                         name, mdl_dtype_name(tensor->dtype));
-    return read_values(file, tensor, out, err);
+    *found = tensor;
+    return MDL_OK;
+}
+
+int mdl_safetensors_read_float_part(const mdl_safetensors_t *file, const char *name, int n_dim,
+                                    const int64_t *dims, int64_t first, int64_t n, float *out,
+                                    mdl_error_t *err)
+{
+    const mdl_tensor_t *tensor = NULL;
+    int rc = find_float(file, name, n_dim, dims, &tensor, err);
+    if (rc == MDL_OK && (first < 0 || n < 0 || n > tensor->n_value - first))
+        rc = mdl_fail(err, MDL_E_INTERNAL, "tensor %s: values %lld to %lld aren't all there", name,
+                      (long long)first, (long long)(first + n));
+    return rc == MDL_OK ? read_values(file, tensor, first, n, out, err) : rc;
+}
+
+int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
+                               const int64_t *dims, float *out, mdl_error_t *err)
+{
+    const mdl_tensor_t *tensor = NULL;
+    int rc = find_float(file, name, n_dim, dims, &tensor, err);
+    return rc == MDL_OK ? read_values(file, tensor, 0, tensor->n_value, out, err) : rc;
 }

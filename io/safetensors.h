@@ -63,4 +63,10 @@ size_t mdl_dtype_size(mdl_dtype_t dtype);
 int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
                                const int64_t *dims, float *out, mdl_error_t *err);
 
+/* The same of the values first .. first + n - 1 alone (in row-major order; at least 0 and at most
+ * all of them), into out [n]; no others are touched. */
+int mdl_safetensors_read_float_part(const mdl_safetensors_t *file, const char *name, int n_dim,
+                                    const int64_t *dims, int64_t first, int64_t n, float *out,
+                                    mdl_error_t *err);
+
 #endif

@@ -85,6 +85,7 @@ typedef struct {
         char *precision; /* float32 | bfloat16: of frozen matrices and their products */
         char *backend;   /* cpu | cuda | auto | strict: where the native trainer computes */
         int activation_checkpointing; /* keep the blocks' inputs and compute the blocks again */
+        int shard;                    /* a candidate's frozen weights over its group's ranks */
 
         int64_t epochs, batch; /* passes over the alignment set at ratio 1; samples a step */
         double learning_rate, beta1, beta2, epsilon;

@@ -141,6 +141,9 @@ const mdl_study_key_t mdl_study_keys[] = {
      .initial = "false", .values = "true|false",
      .help = "keep each block's input alone and compute the block again in the backward pass: less "
              "memory, more time, the same results"},
+    {"trainer.shard", MDL_KEY_BOOL, AT(trainer.shard), .initial = "false", .values = "true|false",
+     .help = "share the weights of a candidate's blocks out over the ranks that train it and fetch "
+             "each block when it is used: less memory, more time, the same results"},
     {"trainer.epochs", MDL_KEY_INT, AT(trainer.epochs), .initial = "1", .values = "[1,1000000]",
      .unit = "passes", .help = "passes over the alignment data at ratio 1"},
     {"trainer.batch", MDL_KEY_INT, AT(trainer.batch), .initial = "4", .values = "[1,1000000]",

@@ -16,6 +16,9 @@
 /* Bytes of what names a link. */
 enum { MDL_LINK_NAME = 128 };
 
+/* Copies that can be on their way beside operations. */
+enum { MDL_N_LANE = 2 };
+
 typedef void mdl_matmul_f(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
                           int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,
                           float keep);
@@ -33,6 +36,18 @@ typedef struct {
     int (*download)(void *to_host, const void *from, size_t n_byte, mdl_error_t *err);
     void (*copy)(void *to, const void *from, size_t n_byte);
     void (*zero)(void *memory, size_t n_byte);
+
+    /* Copies from the host's memory beside operations, one at a time in each lane; all NULL where
+     * the backend's memory is the host's. host_alloc: as alloc, memory of the host that lane_send
+     * copies from, which mustn't change before lane_wait.
+     * lane_open: the lane's next copy comes after all operations called so far. lane_join: all
+     * operations called from now on come after the lane's copy. lane_wait: so does the host. */
+    int (*host_alloc)(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
+    void (*host_release)(void *memory); /* NULL is allowed */
+    void (*lane_open)(int lane);
+    void (*lane_send)(int lane, void *to, const void *from_host, size_t n_byte);
+    void (*lane_join)(int lane);
+    void (*lane_wait)(int lane);
 
     /* kernels/matmul.h */
     mdl_matmul_f *matmul_nt, *matmul_nn, *matmul_tn;

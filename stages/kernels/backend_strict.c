@@ -29,6 +29,14 @@ typedef struct {
 static area_t *areas;
 static size_t n_area;
 
+/* The copy of each lane that isn't made yet: as late as it may be, so that an operation before
+ * lane_join is noticed. */
+static struct {
+    void *to; /* NULL: none */
+    const void *from_host;
+    size_t n_byte;
+} lanes[MDL_N_LANE];
+
 static _Noreturn void die(const char *operation, const void *address, size_t n_byte)
 {
     fprintf(stderr,
@@ -132,6 +140,34 @@ static void strict_zero(void *memory, size_t n_byte)
 {
     if (n_byte > 0)
         memset(find(__func__, memory, n_byte), 0, n_byte);
+}
+
+static int strict_host_alloc(void *pointer_to_pointer, size_t n_byte, const char *what,
+                             mdl_error_t *err)
+{
+    return mdl_alloc(pointer_to_pointer, n_byte, 1, what, err);
+}
+
+static void strict_lane_open(int lane)
+{
+    (void)lane; /* operations are finished when they return */
+}
+
+/* Until the copy is made, what it overwrites is no number. */
+static void strict_lane_send(int lane, void *to, const void *from_host, size_t n_byte)
+{
+    lanes[lane].to = find(__func__, to, n_byte);
+    lanes[lane].from_host = from_host;
+    lanes[lane].n_byte = n_byte;
+    if (n_byte > 0)
+        memset(lanes[lane].to, 0xff, n_byte);
+}
+
+static void strict_lane_finish(int lane)
+{
+    if (lanes[lane].to != NULL)
+        memcpy(lanes[lane].to, lanes[lane].from_host, lanes[lane].n_byte);
+    lanes[lane].to = NULL;
 }
 
 static void strict_matmul_nt(float *out, int64_t ld_out, const float *a, int64_t ld_a,
@@ -389,6 +425,12 @@ static const mdl_backend_t strict = {
     .download = strict_download,
     .copy = strict_copy,
     .zero = strict_zero,
+    .host_alloc = strict_host_alloc,
+    .host_release = free,
+    .lane_open = strict_lane_open,
+    .lane_send = strict_lane_send,
+    .lane_join = strict_lane_finish,
+    .lane_wait = strict_lane_finish,
     .matmul_nt = strict_matmul_nt,
     .matmul_nn = strict_matmul_nn,
     .matmul_tn = strict_matmul_tn,

@@ -137,6 +137,7 @@ void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
     const mdl_model_config_t *config = &ws->decoder->config;
     int64_t d = config->n_feat;
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
+        mdl_decoder_use(ws->decoder, layer, layer + 1);
         attention_forward(ws, layer, first, n_row);
         mlp_inner_forward(ws, layer, first, n_row);
         mlp_output_forward(ws, layer, first, n_row);
@@ -209,6 +210,7 @@ void mdl_blocks_backward(mdl_workspace_t *ws, int64_t n_row)
     be->rmsnorm_backward(ws->dstream, ws->dnormed, ws->out, ws->inverse, ws->decoder->norm, n_row,
                          config->n_feat);
     for (int64_t layer = config->n_layer - 1; layer >= 0; layer--) {
+        mdl_decoder_use(ws->decoder, layer, layer - 1);
         if (ws->keep == MDL_KEEP_INPUTS && layer + 1 < config->n_layer)
             recompute(ws, layer, n_row);
         mlp_backward(ws, layer, n_row);

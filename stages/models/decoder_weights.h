@@ -4,6 +4,7 @@
 
 #include "models/decoder.h"
 #include "models/linear.h"
+#include "models/shards.h"
 
 /* Norms' weights are what the norm multiplies by, 1 + w where the file holds w. Matrices (void) are
  * of the backend's type, float32 or bfloat16. */
@@ -23,11 +24,17 @@ struct mdl_decoder {
     float *frequency_local; /* [n_head_feat / 2], of the local blocks; part of frequency */
 
     const mdl_backend_t *backend;
-    void *storage;              /* the backend's, all of the below in one allocation */
+    mdl_shards_t *shards;       /* of the blocks' matrices; NULL: they are whole */
+    void *storage;              /* the backend's, all of the below that isn't in shards */
     void *embedding;            /* [n_vocab, d] */
     void *head;                 /* [n_vocab, d]; the embedding when tied */
     float *norm;                /* [d] */
     mdl_block_weights_t *block; /* [n_layer] */
 };
+
+/* Operations called from now on find the matrices of block layer, where they are sharded, and next,
+ * the one after or before it, is fetched meanwhile; none where there is no such block. Those of
+ * other blocks aren't there. Not collective. */
+void mdl_decoder_use(const mdl_decoder_t *decoder, int64_t layer, int64_t next);
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "io/model_digest.h"
 #include "io/result.h"
+#include "mpi/agree.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +27,37 @@ static void release_features(mdl_native_inputs_t *inputs)
     inputs->ve[0] = '\0';
 }
 
-void mdl_native_inputs_release(mdl_native_inputs_t *inputs)
+static void release_decoder(mdl_native_inputs_t *inputs)
 {
-    release_features(inputs);
     mdl_decoder_free(inputs->decoder);
-    mdl_corpus_free(inputs->corpus);
     inputs->decoder = NULL;
+    inputs->spoken = NULL;
+}
+
+static void release_corpus(mdl_native_inputs_t *inputs)
+{
+    release_features(inputs); /* they are matched to it */
+    mdl_corpus_free(inputs->corpus);
     inputs->corpus = NULL;
     inputs->language = NULL;
     inputs->weights_digest[0] = '\0';
+}
+
+void mdl_native_inputs_release(mdl_native_inputs_t *inputs)
+{
+    release_decoder(inputs);
+    release_corpus(inputs);
+}
+
+int mdl_native_inputs_n_shard(const mdl_study_t *study, int on_host, int n_rank)
+{
+    return study->trainer.shard && (n_rank > 1 || !on_host) ? n_rank : 0;
+}
+
+void mdl_native_inputs_leave(mdl_native_inputs_t *inputs)
+{
+    if (inputs->study->trainer.shard)
+        release_decoder(inputs);
 }
 
 static int check_pair(const mdl_decoder_t *decoder, const mdl_corpus_t *corpus, mdl_error_t *err)
@@ -54,21 +77,38 @@ static int check_pair(const mdl_decoder_t *decoder, const mdl_corpus_t *corpus, 
     return MDL_OK;
 }
 
-static int use_language(mdl_native_inputs_t *inputs, const char *lm, mdl_error_t *err)
+static int use_corpus(mdl_native_inputs_t *inputs, const char *lm, mdl_error_t *err)
 {
     const mdl_study_language_t *language = NULL;
-    int rc;
-    MDL_TRY(mdl_native_language(inputs->study, lm, &language, err));
-    if (language == inputs->language)
+    int rc = mdl_native_language(inputs->study, lm, &language, err);
+    if (rc != MDL_OK || language == inputs->language)
+        return rc;
+    release_corpus(inputs);
+    rc = mdl_corpus_read(language->corpus, &inputs->corpus, err);
+    if (rc == MDL_OK)
+        inputs->language = language;
+    return rc;
+}
+
+/* The decoder of the language whose corpus is held. Collective over group. */
+static int use_decoder(mdl_native_inputs_t *inputs, MPI_Comm group, mdl_error_t *err)
+{
+    const char *folder = inputs->language->checkpoint;
+    int n_rank, rc;
+    if (inputs->spoken == inputs->language)
         return MDL_OK;
-    mdl_native_inputs_release(inputs);
-    MDL_TRY(mdl_decoder_load(inputs->backend, language->checkpoint, &inputs->decoder, err));
-    MDL_TRY(mdl_corpus_read(language->corpus, &inputs->corpus, err));
-    MDL_TRY(check_pair(inputs->decoder, inputs->corpus, err));
-    inputs->language = language;
+    release_decoder(inputs);
+    MPI_Comm_size(group, &n_rank);
+    if (mdl_native_inputs_n_shard(inputs->study, inputs->backend->on_host, n_rank) > 0)
+        MDL_TRY(mdl_decoder_load_sharded(inputs->backend, group, folder, &inputs->decoder, err));
+    else
+        MDL_TRY(mdl_agree(group, mdl_decoder_load(inputs->backend, folder, &inputs->decoder, err),
+                          err));
+    MDL_TRY(mdl_agree(group, check_pair(inputs->decoder, inputs->corpus, err), err));
+    inputs->spoken = inputs->language;
 done:
     if (rc != MDL_OK)
-        mdl_native_inputs_release(inputs);
+        release_decoder(inputs);
     return rc;
 }
 
@@ -87,11 +127,13 @@ static int use_vision(mdl_native_inputs_t *inputs, const char *ve, mdl_error_t *
     return rc;
 }
 
-int mdl_native_inputs_use(mdl_native_inputs_t *inputs, const mdl_candidate_t *candidate,
-                          mdl_error_t *err)
+int mdl_native_inputs_use(mdl_native_inputs_t *inputs, MPI_Comm group,
+                          const mdl_candidate_t *candidate, mdl_error_t *err)
 {
-    int rc = use_language(inputs, candidate->lm, err);
-    return rc == MDL_OK ? use_vision(inputs, candidate->ve, err) : rc;
+    int rc = mdl_agree(group, use_corpus(inputs, candidate->lm, err), err);
+    if (rc == MDL_OK)
+        rc = use_decoder(inputs, group, err);
+    return rc == MDL_OK ? mdl_agree(group, use_vision(inputs, candidate->ve, err), err) : rc;
 }
 
 int mdl_native_inputs_text(mdl_native_inputs_t *inputs, const mdl_candidate_t *candidate,
@@ -104,7 +146,7 @@ int mdl_native_inputs_text(mdl_native_inputs_t *inputs, const mdl_candidate_t *c
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
         goto done;
     }
-    MDL_TRY(use_language(inputs, candidate->lm, err));
+    MDL_TRY(use_corpus(inputs, candidate->lm, err));
     if (inputs->weights_digest[0] == '\0')
         MDL_TRY(mdl_model_digest(inputs->language->checkpoint, inputs->weights_digest, err));
     MDL_TRY(mdl_result_inputs_digest((const char *const[]){archive}, 1, features_digest, err));

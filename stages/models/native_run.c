@@ -58,7 +58,6 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int 
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
         goto done;
     }
-    MDL_TRY(mdl_native_inputs_use(run->inputs, candidate, err));
     MDL_TRY(adapter_options(run->study, &options, err));
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
                             mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
@@ -82,7 +81,8 @@ int mdl_native_run_open(mdl_native_run_t *run, MPI_Comm group, mdl_native_inputs
         .group = group, .study = inputs->study, .inputs = inputs, .configuration = configuration};
     snprintf(run->name, sizeof run->name, "%s+%s", candidate->ve, candidate->lm);
     MPI_Comm_rank(group, &run->rank);
-    return mdl_agree(group, prepare(run, candidate, train, err), err);
+    int rc = mdl_native_inputs_use(inputs, group, candidate, err);
+    return rc == MDL_OK ? mdl_agree(group, prepare(run, candidate, train, err), err) : rc;
 }
 
 void mdl_native_run_close(mdl_native_run_t *run)

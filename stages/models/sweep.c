@@ -134,8 +134,10 @@ int mdl_sweep_run(MPI_Comm comm, mdl_trainer_t *trainer, const mdl_sweep_t *swee
     mdl_group_split(comm, size, &group);
     mdl_log(MDL_LOG_INFO, "candidates: %lld, to ratio %g; groups: %d, ranks in each: %d",
             (long long)n, sweep->ratio, group.n_group, size);
-    if (group.index >= 0)
+    if (group.index >= 0) {
         rc = work(trainer, queue, &group, sweep, candidates, n, results, err);
+        mdl_trainer_leave(trainer);
+    }
     mdl_queue_close(queue);
     mdl_group_free(&group);
     rc = mdl_agree(comm, rc, err);

@@ -120,6 +120,12 @@ done:
     return rc;
 }
 
+void mdl_trainer_leave(mdl_trainer_t *trainer)
+{
+    if (trainer->study->trainer.kind == MDL_TRAINER_NATIVE)
+        mdl_trainer_native_leave(trainer->self);
+}
+
 void mdl_trainer_free(mdl_trainer_t *trainer)
 {
     if (trainer == NULL)

@@ -45,6 +45,12 @@ int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl
 /* Opens the trainer that the study asks for. Collective over comm (reads shared inputs once). */
 int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **trainer,
                      mdl_error_t *err);
+
+/* Frees what the ranks of a group hold together (trainer.shard), before the group goes or the ranks
+ * work in another one. Collective over the group. */
+void mdl_trainer_leave(mdl_trainer_t *trainer);
+
+/* Leaves, too. NULL is allowed. */
 void mdl_trainer_free(mdl_trainer_t *trainer);
 
 /* From now on a candidate that failed before, or whose history or checkpoints were made with other

@@ -62,6 +62,12 @@ done:
     return MDL_OK;
 }
 
+void mdl_trainer_native_leave(void *self)
+{
+    native_t *native = self;
+    mdl_native_inputs_leave(&native->inputs);
+}
+
 int mdl_trainer_native_configuration(void *self, const mdl_candidate_t *candidate, char **text,
                                      mdl_error_t *err)
 {

@@ -7,7 +7,8 @@ zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo
 export bin=$MORDAL_BUILD_DIR/bin
 
 # write_study FOLDER [VE...]: a study of these encoders (default four) and three language models,
-# small enough for a test. The variables language and search say otherwise.
+# small enough for a test. The variables language, search and
+# trainer say otherwise.
 write_study() {
     local folder=$1
     shift
@@ -26,9 +27,9 @@ write_study() {
             echo "    - {name: $lm, checkpoint: $zoo/language/$lm, corpus: $zoo/language/$lm/corpus.h5}"
         done
         echo "search: {${search:-strategy: paper, start_ratio: 0.03, max_ratio: 0.12, keep: 2}}"
+        echo "trainer: {${trainer:+$trainer, }learning_rate: 3.0e-3, lora: {rank: 4, alpha: 8}}"
         cat <<'YAML'
 clusters: {warmup_rounds: 4, samples: 64}
-trainer: {learning_rate: 3.0e-3, lora: {rank: 4, alpha: 8}}
 regress: {train_choice: false}
 YAML
     } >"$folder/STUDY.yaml"

@@ -27,6 +27,14 @@ int download(void *to_host, const void *from, size_t n_byte, mdl_error_t *err);
 void copy(void *to, const void *from, size_t n_byte);
 void zero(void *memory, size_t n_byte);
 
+/* lanes.cu */
+int host_alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
+void host_release(void *memory);
+void lane_open(int lane);
+void lane_send(int lane, void *to, const void *from_host, size_t n_byte);
+void lane_join(int lane);
+void lane_wait(int lane);
+
 /* matmul.cu */
 mdl_matmul_f matmul_nt, matmul_nn, matmul_tn;
 void linear_forward(float *out, const float *before, const float *in, const void *weight,

@@ -269,6 +269,30 @@ static void a_stop_is_resumed(void **state)
     synthetic_free(stopped);
 }
 
+/* Weights shared out over the ranks: stopped by one of them, gone on with on another backend,
+ * measured, each time the same numbers as with whole ones. */
+static void sharding_changes_nothing(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t whole, parts;
+    mdl_study_t *sharded = new_study("sharded");
+    sharded->trainer.shard = 1;
+    sharded->trainer.backend = (char *)"strict";
+    mdl_stop_setup(rank == n_rank - 1 ? 1e-9 : 0);
+    assert_int_equal(train(sharded, 0.25, &err), MDL_E_AGAIN);
+    mdl_stop_setup(0);
+    check(train(sharded, 0.25, &err), &err);
+    check(measure(sharded, 0.25, &parts, &err), &err);
+    check(measure(undisturbed, 0.25, &whole, &err), &err);
+    assert_true(parts.error == whole.error && parts.loss == whole.loss);
+    sharded->trainer.backend = (char *)"cpu";
+    check(train(sharded, 0.5, &err), &err);
+    assert_same_state(undisturbed, sharded, 20);
+    assert_same_state(undisturbed, sharded, 40);
+    synthetic_free(sharded);
+}
+
 static void a_damaged_checkpoint_is_passed_over(void **state)
 {
     (void)state;
@@ -469,6 +493,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_checkpointed_run_is_resumed),
         cmocka_unit_test(every_schedule_is_resumed),
         cmocka_unit_test(a_stop_is_resumed),
+        cmocka_unit_test(sharding_changes_nothing),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(measuring_counts_right_answers),
         cmocka_unit_test(errors_are_counted_by_hand),
