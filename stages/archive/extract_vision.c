@@ -72,7 +72,7 @@ static int prepare(job_t *job, mdl_error_t *err)
     MDL_TRY(mdl_preprocessor_find(folder, &job->preprocessor_path, err));
     MDL_TRY(mdl_preprocessor_read(job->preprocessor_path, &job->preprocessor, err));
     MDL_TRY(mdl_preprocess_size(&job->preprocessor, &job->height, &job->width, err));
-    MDL_TRY(mdl_encoder_load(folder, &job->encoder, err));
+    MDL_TRY(mdl_encoder_load(job->extract->backend, folder, &job->encoder, err));
     MDL_TRY(choose_state(job, err));
     MDL_TRY(mdl_encoder_shape(job->encoder, job->state, job->height, job->width, &job->shape, err));
     rc = choose_rows(job, err);
@@ -336,9 +336,9 @@ static int write_archive(const job_t *job, const mdl_provenance_t *provenance,
     return rc;
 }
 
-/* Rank 0: what the rows depend on. */
-static int journal_key(const mdl_provenance_t *provenance, char key[MDL_DIGEST_SIZE],
-                       mdl_error_t *err)
+/* Rank 0: what the rows' bits depend on. */
+static int journal_key(const job_t *job, const mdl_provenance_t *provenance,
+                       char key[MDL_DIGEST_SIZE], mdl_error_t *err)
 {
     mdl_digest_t *digest;
     int rc = mdl_digest_start(&digest, err);
@@ -346,6 +346,7 @@ static int journal_key(const mdl_provenance_t *provenance, char key[MDL_DIGEST_S
         return rc;
     mdl_digest_add_text(digest, provenance->configuration);
     mdl_digest_add_text(digest, provenance->inputs_digest);
+    mdl_digest_add_text(digest, job->extract->backend->name);
     mdl_digest_finish(digest, key);
     return MDL_OK;
 }
@@ -357,7 +358,7 @@ static int make_archive(const job_t *job, const mdl_provenance_t *provenance, md
     mdl_row_journal_t *journal = NULL;
     char key[MDL_DIGEST_SIZE] = "";
     int rc;
-    MDL_TRY(mdl_on_root(stage->comm, stage->rank, journal_key(provenance, key, err), err));
+    MDL_TRY(mdl_on_root(stage->comm, stage->rank, journal_key(job, provenance, key, err), err));
     MPI_Bcast(key, MDL_DIGEST_SIZE, MPI_CHAR, 0, stage->comm);
     MDL_TRY(mdl_row_journal_open(stage->comm, out, key, job->extract->images->n,
                                  (size_t)job->n_value * sizeof(float), &journal, err));

@@ -7,7 +7,8 @@
 
 typedef struct {
     const char *model;
-    const char *checkpoint; /* folder of the encoder */
+    const char *checkpoint;       /* folder of the encoder */
+    const mdl_backend_t *backend; /* where it computes */
     mdl_image_source_t *images;
     int64_t layer;       /* a block from 1, or from -1 backwards; 0: the last but one, of ConvNeXt
                             the last */

@@ -24,10 +24,15 @@ static const mdl_option_t table[] = {
     {"pooling", 0, MDL_OPTION_CHOICE, "mean|cls|patches",
      "mean over the patches, the class token, or every patch (default: mean)",
      offsetof(mdl_archive_options_t, pooling)},
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
+     "where it computes: auto takes GPUs where every rank finds one, strict is for tests (default: "
+     "cpu)",
+     offsetof(mdl_archive_options_t, backend)},
 };
 
 static int run(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err)
 {
+    const mdl_backend_t *backend;
     mdl_image_source_t images = {0};
     mdl_archive_tally_t tally = {0};
     char *model = NULL;
@@ -41,9 +46,11 @@ static int run(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_err
                                    : mdl_text_base_name(options->checkpoint);
     if (model == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for a name"));
+    MDL_TRY(mdl_archive_choose_backend(stage, options, NULL, &backend, err));
     MDL_TRY(mdl_image_source_open(stage->comm, options->images, &images, err));
     const mdl_extract_vision_t extract = {.model = model,
                                           .checkpoint = options->checkpoint,
+                                          .backend = backend,
                                           .images = &images,
                                           .layer = options->layer,
                                           .pooling = options->pooling,

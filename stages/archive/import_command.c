@@ -83,8 +83,8 @@ static int check_words(mdl_stage_t *stage, const mdl_archive_options_t *options,
 }
 
 static int import_vision(mdl_stage_t *stage, const mdl_study_t *study,
-                         const mdl_study_vision_t *vision, mdl_image_source_t *images,
-                         mdl_archive_tally_t *tally, mdl_error_t *err)
+                         const mdl_study_vision_t *vision, const mdl_backend_t *backend,
+                         mdl_image_source_t *images, mdl_archive_tally_t *tally, mdl_error_t *err)
 {
     char *out = mdl_study_path(study, "archive/vision/%s.h5", vision->name);
     int rc;
@@ -95,6 +95,7 @@ static int import_vision(mdl_stage_t *stage, const mdl_study_t *study,
             MDL_TRY(mdl_image_source_open(stage->comm, study->zoo.images, images, err));
         const mdl_extract_vision_t extract = {.model = vision->name,
                                               .checkpoint = vision->checkpoint,
+                                              .backend = backend,
                                               .images = images,
                                               .layer = vision->layer,
                                               .pooling = vision->pooling != NULL ? vision->pooling
@@ -116,14 +117,25 @@ done:
     return rc;
 }
 
-static int import_study(mdl_stage_t *stage, mdl_error_t *err)
+static int has_checkpoint(const mdl_study_t *study)
 {
+    for (unsigned i = 0; i < study->zoo.n_vision; i++)
+        if (study->zoo.vision[i].checkpoint != NULL)
+            return 1;
+    return 0;
+}
+
+static int import_study(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_error_t *err)
+{
+    const mdl_backend_t *backend = mdl_backend_cpu();
     mdl_archive_tally_t tally = {0};
     mdl_study_t *study = NULL;
     mdl_image_source_t images = {0};
     int rc = mdl_stage_open_study(stage, &study);
+    if (rc == MDL_OK && has_checkpoint(study))
+        rc = mdl_archive_choose_backend(stage, options, study, &backend, err);
     for (unsigned i = 0; rc == MDL_OK && i < study->zoo.n_vision; i++)
-        rc = import_vision(stage, study, &study->zoo.vision[i], &images, &tally, err);
+        rc = import_vision(stage, study, &study->zoo.vision[i], backend, &images, &tally, err);
     if (rc == MDL_OK && !stage->dry_run)
         mdl_archive_log_tally(&tally, "archive/vision");
     mdl_image_source_free(&images);
@@ -138,7 +150,7 @@ static int run(mdl_stage_t *stage, const mdl_archive_options_t *options, mdl_err
             return mdl_fail(err, MDL_E_USAGE,
                             "give either --study or NAME=FILE ..., not both ('%s')",
                             stage->arguments[0]);
-        return import_study(stage, err);
+        return import_study(stage, options, err);
     }
     int rc = check_words(stage, options, err);
     for (int i = 0; rc == MDL_OK && i < stage->n_argument; i++)

@@ -26,7 +26,7 @@ static int verify_folder(const mdl_backend_t *backend, const char *folder, mdl_e
     if (config == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "%s: no memory for a path", folder);
     int rc = mdl_vision_config_known(config)
-                 ? mdl_verify_encoder(folder, "reference.safetensors", &report, err)
+                 ? mdl_verify_encoder(backend, folder, "reference.safetensors", &report, err)
                  : mdl_verify_model(backend, folder, "reference.safetensors", &report, err);
     free(config);
     if (rc == MDL_OK && report.n_bad > 0)
@@ -74,12 +74,11 @@ static int run_verify_model(mdl_stage_t *stage, const mdl_archive_options_t *opt
 
 static const mdl_option_t table[] = {
     {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
-     "where language models are computed: auto takes a GPU where there is one, strict is for tests "
-     "(default cpu)",
+     "where models are computed: auto takes a GPU where there is one, strict is for tests (default "
+     "cpu)",
      offsetof(mdl_archive_options_t, backend)},
     {"precision", 0, MDL_OPTION_CHOICE, "float32|bfloat16",
-     "of the frozen matrices of language models and the factors of their products (default "
-     "float32)",
+     "of the frozen matrices and the factors of their products (default float32)",
      offsetof(mdl_archive_options_t, precision)},
 };
 

@@ -9,6 +9,8 @@
 
 #include "core/error.h"
 #include "kernels/attention.h"
+#include "kernels/full_attention.h"
+#include "kernels/patches.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -82,7 +84,22 @@ typedef struct {
     void (*attention_backward)(float *dqkv, float *scratch, const float *dout, const float *out,
                                const float *log_sum, const float *qkv, const mdl_attention_t *shape,
                                int64_t n_row, int64_t ld_log_sum);
-    /* kernels/swiglu.h, kernels/geglu.h, kernels/gelu.h */
+    /* kernels/layernorm.h */
+    void (*layernorm_forward)(float *out, const float *in, const float *weight, const float *bias,
+                              int64_t n_row, int64_t n_feat, float eps);
+    /* kernels/rope_pairs.h */
+    void (*rope_pairs_forward)(float *x, const float *cosine, const float *sine, int64_t n_row,
+                               int64_t n_head, int64_t n_head_feat, int64_t ld_x);
+    /* kernels/full_attention.h; shape is host memory */
+    void (*full_attention_forward)(float *out, float *score, const float *q, const float *k,
+                                   const float *v, const mdl_full_attention_t *shape);
+    /* kernels/patches.h, kernels/depthwise_conv.h; layout is host memory */
+    void (*patches)(float *out, const float *image, const mdl_image_layout_t *layout,
+                    int64_t patch);
+    void (*depthwise_conv_forward)(float *out, const float *in, const float *weight,
+                                   const float *bias, int64_t height, int64_t width,
+                                   int64_t n_channel, int64_t width_k);
+    /* kernels/swiglu.h, kernels/geglu.h, kernels/gelu.h, kernels/gelu_quick.h */
     void (*swiglu_forward)(float *out, const float *in, int64_t n_row, int64_t n_feat);
     void (*swiglu_backward)(float *din, const float *dout, const float *in, int64_t n_row,
                             int64_t n_feat);
@@ -91,11 +108,14 @@ typedef struct {
                            int64_t n_feat);
     void (*gelu_forward)(float *out, const float *in, int64_t n_value);
     void (*gelu_backward)(float *din, const float *dout, const float *in, int64_t n_value);
+    void (*gelu_tanh_forward)(float *out, const float *in, int64_t n_value);
+    void (*gelu_quick_forward)(float *out, const float *in, int64_t n_value);
     /* kernels/rows.h */
     void (*rows_set)(float *x, const float *bias, int64_t n_row, int64_t n_feat);
     void (*rows_add_scaled)(float *x, const float *y, const float *scale, int64_t n_row,
                             int64_t n_feat);
     void (*rows_sum)(float *sum, const float *x, int64_t n_row, int64_t n_feat);
+    void (*rows_mean)(float *out, const float *x, int64_t n_row, int64_t n_feat);
     void (*rows_move)(float *out, const int32_t *to, const float *in, const int32_t *from,
                       int64_t n_row, int64_t n_feat, float scale);
     void (*rows_embed)(float *out, const int32_t *to, const void *table, const int32_t *from,

@@ -3,13 +3,17 @@
 
 #include "kernels/adam.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/depthwise_conv.h"
 #include "kernels/geglu.h"
 #include "kernels/gelu.h"
+#include "kernels/gelu_quick.h"
 #include "kernels/head_norm.h"
+#include "kernels/layernorm.h"
 #include "kernels/linear.h"
 #include "kernels/matmul.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
+#include "kernels/rope_pairs.h"
 #include "kernels/rows.h"
 #include "kernels/swiglu.h"
 #include "kernels/vector.h"
@@ -91,15 +95,23 @@ static const mdl_backend_t cpu = {
     .attention_n_scratch = mdl_attention_n_scratch,
     .attention_forward = mdl_attention_forward,
     .attention_backward = mdl_attention_backward,
+    .layernorm_forward = mdl_layernorm_forward,
+    .rope_pairs_forward = mdl_rope_pairs_forward,
+    .full_attention_forward = mdl_full_attention_forward,
+    .patches = mdl_patches,
+    .depthwise_conv_forward = mdl_depthwise_conv_forward,
     .swiglu_forward = mdl_swiglu_forward,
     .swiglu_backward = mdl_swiglu_backward,
     .geglu_forward = mdl_geglu_forward,
     .geglu_backward = mdl_geglu_backward,
     .gelu_forward = mdl_gelu_forward,
     .gelu_backward = mdl_gelu_backward,
+    .gelu_tanh_forward = mdl_gelu_tanh_forward,
+    .gelu_quick_forward = mdl_gelu_quick_forward,
     .rows_set = mdl_rows_set,
     .rows_add_scaled = mdl_rows_add_scaled,
     .rows_sum = mdl_rows_sum,
+    .rows_mean = mdl_rows_mean,
     .rows_move = mdl_rows_move,
     .rows_embed = mdl_rows_embed,
     .rows_largest = mdl_rows_largest,

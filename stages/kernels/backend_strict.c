@@ -1,5 +1,5 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
-#include "kernels/backend.h"
+#include "kernels/backend_strict.h"
 
 #include "kernels/adam.h"
 #include "kernels/cross_entropy.h"
@@ -46,8 +46,7 @@ static _Noreturn void die(const char *operation, const void *address, size_t n_b
     abort();
 }
 
-/* Where the n_byte bytes behind a caller's address really are; NULL stays NULL. */
-static void *find(const char *operation, const void *address, size_t n_byte)
+void *mdl_strict_find(const char *operation, const void *address, size_t n_byte)
 {
     const char *begin = address;
     if (begin == NULL || n_byte == 0)
@@ -62,10 +61,6 @@ static void *find(const char *operation, const void *address, size_t n_byte)
         }
     die(operation, address, n_byte);
 }
-
-/* n numbers of the type that p points to, or n_row rows of n_col that are ld apart. */
-#define AT(p, n)                  find(__func__, p, (size_t)(n) * sizeof *(p))
-#define ROWS(p, n_row, n_col, ld) AT(p, (n_row) > 0 ? ((n_row)-1) * (ld) + (n_col) : 0)
 
 static int new_entry(area_t **entry, mdl_error_t *err)
 {
@@ -118,7 +113,7 @@ static int strict_upload(void *to, const void *from_host, size_t n_byte, mdl_err
 {
     (void)err;
     if (n_byte > 0)
-        memcpy(find(__func__, to, n_byte), from_host, n_byte);
+        memcpy(mdl_strict_find(__func__, to, n_byte), from_host, n_byte);
     return MDL_OK;
 }
 
@@ -126,20 +121,21 @@ static int strict_download(void *to_host, const void *from, size_t n_byte, mdl_e
 {
     (void)err;
     if (n_byte > 0)
-        memcpy(to_host, find(__func__, from, n_byte), n_byte);
+        memcpy(to_host, mdl_strict_find(__func__, from, n_byte), n_byte);
     return MDL_OK;
 }
 
 static void strict_copy(void *to, const void *from, size_t n_byte)
 {
     if (n_byte > 0)
-        memcpy(find(__func__, to, n_byte), find(__func__, from, n_byte), n_byte);
+        memcpy(mdl_strict_find(__func__, to, n_byte), mdl_strict_find(__func__, from, n_byte),
+               n_byte);
 }
 
 static void strict_zero(void *memory, size_t n_byte)
 {
     if (n_byte > 0)
-        memset(find(__func__, memory, n_byte), 0, n_byte);
+        memset(mdl_strict_find(__func__, memory, n_byte), 0, n_byte);
 }
 
 static int strict_host_alloc(void *pointer_to_pointer, size_t n_byte, const char *what,
@@ -156,7 +152,7 @@ static void strict_lane_open(int lane)
 /* Until the copy is made, what it overwrites is no number. */
 static void strict_lane_send(int lane, void *to, const void *from_host, size_t n_byte)
 {
-    lanes[lane].to = find(__func__, to, n_byte);
+    lanes[lane].to = mdl_strict_find(__func__, to, n_byte);
     lanes[lane].from_host = from_host;
     lanes[lane].n_byte = n_byte;
     if (n_byte > 0)
@@ -445,15 +441,23 @@ static const mdl_backend_t strict = {
     .attention_n_scratch = mdl_attention_n_scratch,
     .attention_forward = strict_attention_forward,
     .attention_backward = strict_attention_backward,
+    .layernorm_forward = mdl_strict_layernorm_forward,
+    .rope_pairs_forward = mdl_strict_rope_pairs_forward,
+    .full_attention_forward = mdl_strict_full_attention_forward,
+    .patches = mdl_strict_patches,
+    .depthwise_conv_forward = mdl_strict_depthwise_conv_forward,
     .swiglu_forward = strict_swiglu_forward,
     .swiglu_backward = strict_swiglu_backward,
     .geglu_forward = strict_geglu_forward,
     .geglu_backward = strict_geglu_backward,
     .gelu_forward = strict_gelu_forward,
     .gelu_backward = strict_gelu_backward,
+    .gelu_tanh_forward = mdl_strict_gelu_tanh_forward,
+    .gelu_quick_forward = mdl_strict_gelu_quick_forward,
     .rows_set = strict_rows_set,
     .rows_add_scaled = strict_rows_add_scaled,
     .rows_sum = strict_rows_sum,
+    .rows_mean = mdl_strict_rows_mean,
     .rows_move = strict_rows_move,
     .rows_embed = strict_rows_embed,
     .rows_largest = strict_rows_largest,

@@ -24,18 +24,28 @@ static void softmax(float *score, int64_t n_row, int64_t n_col)
     }
 }
 
-void mdl_full_attention_forward(float *out, float *score, const float *q, int64_t ld_q,
-                                const float *k, const float *v, int64_t ld_kv, int64_t n_head,
-                                int64_t n_head_feat, int64_t n_query, int64_t n_key)
+static void attend(float *out, float *score, const float *q, const float *k, const float *v,
+                   const mdl_full_attention_t *shape)
 {
-    int64_t ld_out = n_head * n_head_feat;
-    float scale = 1.0f / sqrtf((float)n_head_feat);
-    for (int64_t head = 0; head < n_head; head++) {
-        int64_t at = head * n_head_feat;
-        mdl_matmul_nt(score, n_key, q + at, ld_q, k + at, ld_kv, n_query, n_key, n_head_feat, scale,
-                      0.0f);
-        softmax(score, n_query, n_key);
-        mdl_matmul_nn(out + at, ld_out, score, n_key, v + at, ld_kv, n_query, n_head_feat, n_key,
-                      1.0f, 0.0f);
+    int64_t n_query = shape->n_query, n_key = shape->n_key, n_feat = shape->n_head_feat;
+    float scale = 1.0f / sqrtf((float)n_feat);
+    mdl_matmul_nt(score, n_key, q, shape->ld_q, k, shape->ld_kv, n_query, n_key, n_feat, scale,
+                  0.0f);
+    softmax(score, n_query, n_key);
+    mdl_matmul_nn(out, shape->n_head * n_feat, score, n_key, v, shape->ld_kv, n_query, n_feat,
+                  n_key, 1.0f, 0.0f);
+}
+
+void mdl_full_attention_forward(float *out, float *score, const float *q, const float *k,
+                                const float *v, const mdl_full_attention_t *shape)
+{
+    int64_t ld_out = shape->n_head * shape->n_head_feat;
+    for (int64_t image = 0; image < shape->n_image; image++) {
+        int64_t query = image * shape->n_query, key = image * shape->n_key;
+        for (int64_t head = 0; head < shape->n_head; head++) {
+            int64_t at = head * shape->n_head_feat;
+            attend(out + query * ld_out + at, score, q + query * shape->ld_q + at,
+                   k + key * shape->ld_kv + at, v + key * shape->ld_kv + at, shape);
+        }
     }
 }

@@ -15,7 +15,8 @@ struct mdl_encoder {
     mdl_convnext_t *convnext;
 };
 
-static int load(const char *folder, mdl_encoder_t *encoder, mdl_error_t *err)
+static int load(const mdl_backend_t *backend, const char *folder, mdl_encoder_t *encoder,
+                mdl_error_t *err)
 {
     int rc = MDL_OK;
     mdl_model_files_t *files = NULL;
@@ -26,22 +27,24 @@ static int load(const char *folder, mdl_encoder_t *encoder, mdl_error_t *err)
     MDL_TRY(mdl_vision_config_read(path, &encoder->config, err));
     MDL_TRY(mdl_model_files_open(folder, &files, err));
     if (encoder->config.family == MDL_VISION_CONVNEXT)
-        MDL_TRY(mdl_convnext_load(files, folder, &encoder->config, &encoder->convnext, err));
+        MDL_TRY(
+            mdl_convnext_load(backend, files, folder, &encoder->config, &encoder->convnext, err));
     else
-        MDL_TRY(mdl_vit_load(files, folder, &encoder->config, &encoder->vit, err));
+        MDL_TRY(mdl_vit_load(backend, files, folder, &encoder->config, &encoder->vit, err));
 done:
     mdl_model_files_close(files);
     free(path);
     return rc;
 }
 
-int mdl_encoder_load(const char *folder, mdl_encoder_t **encoder, mdl_error_t *err)
+int mdl_encoder_load(const mdl_backend_t *backend, const char *folder, mdl_encoder_t **encoder,
+                     mdl_error_t *err)
 {
     int rc = MDL_OK;
     mdl_encoder_t *loaded = NULL;
     *encoder = NULL;
     MDL_TRY(mdl_alloc(&loaded, 1, sizeof *loaded, "a vision encoder", err));
-    MDL_TRY(load(folder, loaded, err));
+    MDL_TRY(load(backend, folder, loaded, err));
     *encoder = loaded;
     loaded = NULL;
 done:
@@ -66,6 +69,17 @@ const mdl_vision_config_t *mdl_encoder_config(const mdl_encoder_t *encoder)
 int64_t mdl_encoder_n_state(const mdl_encoder_t *encoder)
 {
     return encoder->config.n_layer + 1;
+}
+
+int64_t mdl_encoder_n_block(const mdl_encoder_t *encoder)
+{
+    const mdl_vision_config_t *config = &encoder->config;
+    int64_t n_block = 0;
+    if (encoder->convnext == NULL)
+        return config->n_layer;
+    for (int64_t s = 0; s < config->n_layer; s++)
+        n_block += config->stage_depth[s];
+    return n_block;
 }
 
 int mdl_encoder_has_pooled(const mdl_encoder_t *encoder)

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "io/vision_config.h"
+#include "kernels/backend.h"
 
 typedef struct mdl_encoder mdl_encoder_t;
 
@@ -16,7 +17,7 @@ typedef struct {
     int64_t n_feat;
 } mdl_encoder_shape_t;
 
-/* What a forward pass is to compute; NULL: not wanted. Owned by the caller. */
+/* What a forward pass is to compute; NULL: not wanted. The host's memory, owned by the caller. */
 typedef struct {
     float **state; /* [n_state], each NULL or [n_image, n_token, n_feat]: the input of block (stage
                       of ConvNeXt) i, the last one the output of the last block */
@@ -25,11 +26,12 @@ typedef struct {
     float *pooled; /* [n_image, n_feat]; InternViT has none */
 } mdl_encoder_output_t;
 
-/* Loads config.json and model.safetensors (or the shards of its index) from folder, as float32.
- * Freed by mdl_encoder_free. Not collective.
+/* Loads config.json and model.safetensors (or the shards of its index) from folder into backend's
+ * memory, matrices as it keeps frozen ones. Freed by mdl_encoder_free. Not collective.
  * Returns MDL_E_MISSING, MDL_E_IO, MDL_E_INPUT (naming what is unknown, missing or of a wrong
  * shape) or MDL_E_MEMORY. */
-int mdl_encoder_load(const char *folder, mdl_encoder_t **encoder, mdl_error_t *err);
+int mdl_encoder_load(const mdl_backend_t *backend, const char *folder, mdl_encoder_t **encoder,
+                     mdl_error_t *err);
 
 /* NULL is allowed. */
 void mdl_encoder_free(mdl_encoder_t *encoder);
@@ -40,6 +42,9 @@ const mdl_vision_config_t *mdl_encoder_config(const mdl_encoder_t *encoder);
 /* Blocks (stages) plus 1. */
 int64_t mdl_encoder_n_state(const mdl_encoder_t *encoder);
 
+/* Blocks, those of all stages of ConvNeXt. */
+int64_t mdl_encoder_n_block(const mdl_encoder_t *encoder);
+
 /* 0 for a family whose reference has no pooled output. */
 int mdl_encoder_has_pooled(const mdl_encoder_t *encoder);
 
@@ -49,8 +54,9 @@ int mdl_encoder_has_pooled(const mdl_encoder_t *encoder);
 int mdl_encoder_shape(const mdl_encoder_t *encoder, int64_t state, int64_t height, int64_t width,
                       mdl_encoder_shape_t *shape, mdl_error_t *err);
 
-/* Encodes pixel [n_image, 3, height, width], already normalised; runs no further than what is
- * wanted. Not collective. Returns MDL_E_INPUT as mdl_encoder_shape, or MDL_E_MEMORY. */
+/* Encodes pixel [n_image, 3, height, width] in the host's memory, already normalised; runs no
+ * further than what is wanted. Not collective. Returns MDL_E_INPUT as mdl_encoder_shape, or
+ * MDL_E_MEMORY. */
 int mdl_encoder_forward(const mdl_encoder_t *encoder, const float *pixel, int64_t n_image,
                         int64_t height, int64_t width, const mdl_encoder_output_t *output,
                         mdl_error_t *err);

@@ -1,11 +1,6 @@
 #include "models/encoder_convnext.h"
 
-#include "kernels/depthwise_conv.h"
-#include "kernels/patches.h"
-#include "kernels/rows.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 enum { WIDTH_K = 7, N_K = WIDTH_K * WIDTH_K, WIDENING = 4, SHRINK = 2 };
 #define INNER_EPS 1e-6 /* of all norms but the last one */
@@ -20,8 +15,8 @@ static void want_stage(mdl_tensor_list_t *list, mdl_convnext_t *convnext, int s,
     if (s > 0) {
         mdl_affine_want_norm(list, &stage->norm, n_before,
                              "%sencoder.stages.%d.downsampling_layer.0", prefix, s);
-        mdl_tensor_list_want(list, &stage->projection.weight, 4, projection,
-                             "%sencoder.stages.%d.downsampling_layer.1.weight", prefix, s);
+        mdl_tensor_list_want_matrix(list, &stage->projection.weight, 4, projection,
+                                    "%sencoder.stages.%d.downsampling_layer.1.weight", prefix, s);
         mdl_tensor_list_want(list, &stage->projection.bias, 1, &c,
                              "%sencoder.stages.%d.downsampling_layer.1.bias", prefix, s);
     }
@@ -44,42 +39,46 @@ static void want_stage(mdl_tensor_list_t *list, mdl_convnext_t *convnext, int s,
     }
 }
 
-/* weight [c, 7, 7] -> [7, 7, c], so that the channels of a pixel are neighbours. */
-static void put_channels_last(float *weight, int64_t c, float *scratch)
+/* weight [c, 7, 7] -> [7, 7, c], so that the channels of a pixel are neighbours. room: scratch of
+ * two such arrays. */
+static int put_channels_last(const mdl_backend_t *be, float *weight, int64_t c, float *room,
+                             mdl_error_t *err)
 {
-    memcpy(scratch, weight, (size_t)(c * N_K) * sizeof *weight);
-    for (int64_t k = 0; k < N_K; k++)
+    float *turned = room + c * N_K;
+    size_t n_byte = (size_t)(c * N_K) * sizeof *weight;
+    int rc = be->download(room, weight, n_byte, err);
+    for (int64_t k = 0; rc == MDL_OK && k < N_K; k++)
         for (int64_t i = 0; i < c; i++)
-            weight[k * c + i] = scratch[i * N_K + k];
+            turned[k * c + i] = room[i * N_K + k];
+    return rc == MDL_OK ? be->upload(weight, turned, n_byte, err) : rc;
 }
 
 static int turn_depthwise(mdl_convnext_t *convnext, mdl_error_t *err)
 {
     const mdl_vision_config_t *config = &convnext->config;
-    for (int64_t s = 0; s < config->n_layer; s++) {
-        float *scratch;
-        int rc = mdl_alloc(&scratch, (size_t)(config->stage_feat[s] * N_K), sizeof *scratch,
-                           "a convolution's weights", err);
-        if (rc != MDL_OK)
-            return rc;
-        for (int64_t b = 0; b < config->stage_depth[s]; b++)
-            put_channels_last(convnext->stage[s].block[b].depthwise.weight, config->stage_feat[s],
-                              scratch);
-        free(scratch);
+    int rc = MDL_OK;
+    for (int64_t s = 0; rc == MDL_OK && s < config->n_layer; s++) {
+        int64_t c = config->stage_feat[s];
+        float *room;
+        rc = mdl_alloc(&room, (size_t)(2 * c * N_K), sizeof *room, "a convolution's weights", err);
+        for (int64_t b = 0; rc == MDL_OK && b < config->stage_depth[s]; b++)
+            rc = put_channels_last(convnext->backend, convnext->stage[s].block[b].depthwise.weight,
+                                   c, room, err);
+        free(room);
     }
-    return MDL_OK;
+    return rc;
 }
 
-int mdl_convnext_load(const mdl_model_files_t *files, const char *folder,
-                      const mdl_vision_config_t *config, mdl_convnext_t **convnext,
-                      mdl_error_t *err)
+int mdl_convnext_load(const mdl_backend_t *backend, const mdl_model_files_t *files,
+                      const char *folder, const mdl_vision_config_t *config,
+                      mdl_convnext_t **convnext, mdl_error_t *err)
 {
     static const char patch_name[] = "embeddings.patch_embeddings.weight";
     const int64_t c = config->stage_feat[0],
                   patch[4] = {c, 3, config->patch_size, config->patch_size};
     int rc = MDL_OK;
     char prefix[MDL_TENSOR_NAME] = "";
-    mdl_tensor_list_t list = {0};
+    mdl_tensor_list_t list = {.backend = backend};
     mdl_convnext_t *loaded = NULL;
     *convnext = NULL;
     int n_found = mdl_tensor_prefix(files, patch_name, prefix);
@@ -89,7 +88,8 @@ int mdl_convnext_load(const mdl_model_files_t *files, const char *folder,
                          folder, n_found, patch_name));
     MDL_TRY(mdl_alloc(&loaded, 1, sizeof *loaded, "a vision encoder", err));
     loaded->config = *config;
-    mdl_tensor_list_want(&list, &loaded->patch.weight, 4, patch, "%s%s", prefix, patch_name);
+    loaded->backend = backend;
+    mdl_tensor_list_want_matrix(&list, &loaded->patch.weight, 4, patch, "%s%s", prefix, patch_name);
     mdl_tensor_list_want(&list, &loaded->patch.bias, 1, &c, "%sembeddings.patch_embeddings.bias",
                          prefix);
     mdl_affine_want_norm(&list, &loaded->patch_norm, c, "%sembeddings.layernorm", prefix);
@@ -115,7 +115,7 @@ void mdl_convnext_free(mdl_convnext_t *convnext)
         return;
     for (int64_t s = 0; s < convnext->config.n_layer; s++)
         free(convnext->stage[s].block);
-    free(convnext->storage);
+    convnext->backend->release(convnext->storage);
     free(convnext);
 }
 
@@ -145,15 +145,16 @@ int mdl_convnext_shape(const mdl_convnext_t *convnext, int64_t state, int64_t he
     return MDL_OK;
 }
 
-/* The scratch of one image; each has room for the widest stage. */
+/* The scratch of one image; each but pixel has room for the widest stage. */
 typedef struct {
-    float *storage, *x, *branch, *wide, *middle;
+    void *storage; /* the backend's, all of the below in one allocation */
+    float *pixel, *x, *branch, *wide, *middle;
 } pass_t;
 
 static int begin_pass(const mdl_convnext_t *convnext, int64_t height, int64_t width, pass_t *pass,
                       mdl_error_t *err)
 {
-    int64_t size = convnext->config.patch_size;
+    int64_t size = convnext->config.patch_size, n_pixel = 3 * height * width;
     int64_t n = 0, n_patch = (height / size) * (width / size) * 3 * size * size;
     for (int64_t s = 0; s < convnext->config.n_layer; s++) {
         mdl_encoder_shape_t shape = state_shape(&convnext->config, s + 1, height, width);
@@ -161,10 +162,12 @@ static int begin_pass(const mdl_convnext_t *convnext, int64_t height, int64_t wi
         n = n_map > n ? n_map : n;
     }
     int64_t n_wide = WIDENING * n > n_patch ? WIDENING * n : n_patch;
-    int rc = mdl_alloc(&pass->storage, (size_t)(2 * n + n_wide + WIDENING * n), sizeof(float),
-                       "a pass of a vision encoder", err);
-    pass->x = pass->storage;
-    pass->branch = pass->storage + n;
+    int rc = convnext->backend->alloc(
+        &pass->storage, (size_t)(n_pixel + 2 * n + n_wide + WIDENING * n) * sizeof(float),
+        "a pass of a vision encoder", err);
+    pass->pixel = pass->storage;
+    pass->x = pass->pixel + n_pixel;
+    pass->branch = pass->x + n;
     pass->wide = pass->branch + n;
     pass->middle = pass->wide + n_wide;
     return rc;
@@ -173,64 +176,82 @@ static int begin_pass(const mdl_convnext_t *convnext, int64_t height, int64_t wi
 static void run_block(const mdl_convnext_t *convnext, const mdl_convnext_block_t *block,
                       const mdl_encoder_shape_t *shape, const pass_t *pass)
 {
+    const mdl_backend_t *be = convnext->backend;
     int64_t c = shape->n_feat, n = shape->n_token;
-    mdl_depthwise_conv_forward(pass->branch, pass->x, block->depthwise.weight,
+    be->depthwise_conv_forward(pass->branch, pass->x, block->depthwise.weight,
                                block->depthwise.bias, shape->height, shape->width, c, WIDTH_K);
-    mdl_affine_norm(pass->branch, pass->branch, &block->norm, n, c, INNER_EPS);
-    mdl_affine_linear(pass->wide, pass->branch, &block->up, n, WIDENING * c, c);
-    mdl_activation_forward(pass->middle, pass->wide, n * WIDENING * c, convnext->config.activation);
-    mdl_affine_linear(pass->branch, pass->middle, &block->down, n, c, WIDENING * c);
-    mdl_rows_add_scaled(pass->x, pass->branch, block->scale, n, c);
+    mdl_affine_norm(be, pass->branch, pass->branch, &block->norm, n, c, INNER_EPS);
+    mdl_affine_linear(be, pass->wide, pass->branch, &block->up, n, WIDENING * c, c);
+    mdl_activation_forward(be, pass->middle, pass->wide, n * WIDENING * c,
+                           convnext->config.activation);
+    mdl_affine_linear(be, pass->branch, pass->middle, &block->down, n, c, WIDENING * c);
+    be->rows_add_scaled(pass->x, pass->branch, block->scale, n, c);
 }
 
 /* Moves x from the shape before to the stage's, then through its blocks. */
 static void run_stage(const mdl_convnext_t *convnext, int64_t s, const mdl_encoder_shape_t *before,
                       const mdl_encoder_shape_t *shape, const pass_t *pass)
 {
+    const mdl_backend_t *be = convnext->backend;
     const mdl_convnext_stage_t *stage = &convnext->stage[s];
+    int64_t c = before->n_feat;
     if (s > 0) {
-        mdl_image_layout_t layout = {
-            before->n_feat, before->height, before->width, 1, before->width * before->n_feat,
-            before->n_feat};
-        mdl_affine_norm(pass->x, pass->x, &stage->norm, before->n_token, before->n_feat, INNER_EPS);
-        mdl_patches(pass->wide, pass->x, &layout, SHRINK);
-        mdl_affine_linear(pass->x, pass->wide, &stage->projection, shape->n_token, shape->n_feat,
-                          before->n_feat * SHRINK * SHRINK);
+        mdl_image_layout_t layout = {c, before->height, before->width, 1, before->width * c, c};
+        mdl_affine_norm(be, pass->x, pass->x, &stage->norm, before->n_token, c, INNER_EPS);
+        be->patches(pass->wide, pass->x, &layout, SHRINK);
+        mdl_affine_linear(be, pass->x, pass->wide, &stage->projection, shape->n_token,
+                          shape->n_feat, c * SHRINK * SHRINK);
     }
     for (int64_t b = 0; b < convnext->config.stage_depth[s]; b++)
         run_block(convnext, &stage->block[b], shape, pass);
 }
 
-static void run_image(const mdl_convnext_t *convnext, const float *pixel, int64_t image,
-                      int64_t height, int64_t width, const mdl_encoder_output_t *output,
-                      const pass_t *pass)
+/* pixel [3, height, width] to the first stage's input of this shape. */
+static int embed(const mdl_convnext_t *convnext, const float *pixel, int64_t height, int64_t width,
+                 const mdl_encoder_shape_t *shape, const pass_t *pass, mdl_error_t *err)
+{
+    const mdl_backend_t *be = convnext->backend;
+    int64_t size = convnext->config.patch_size, n_pixel = height * width;
+    mdl_image_layout_t layout = {3, height, width, n_pixel, width, 1};
+    int rc = be->upload(pass->pixel, pixel, (size_t)(3 * n_pixel) * sizeof *pixel, err);
+    be->patches(pass->wide, pass->pixel, &layout, size);
+    mdl_affine_linear(be, pass->x, pass->wide, &convnext->patch, shape->n_token, shape->n_feat,
+                      3 * size * size);
+    mdl_affine_norm(be, pass->x, pass->x, &convnext->patch_norm, shape->n_token, shape->n_feat,
+                    INNER_EPS);
+    return rc;
+}
+
+static int run_image(const mdl_convnext_t *convnext, const float *pixel, int64_t image,
+                     int64_t height, int64_t width, const mdl_encoder_output_t *output,
+                     const pass_t *pass, mdl_error_t *err)
 {
     const mdl_vision_config_t *config = &convnext->config;
-    int64_t size = config->patch_size;
-    mdl_image_layout_t layout = {3, height, width, height * width, width, 1};
+    const mdl_backend_t *be = convnext->backend;
     mdl_encoder_shape_t shape = state_shape(config, 0, height, width);
-    mdl_patches(pass->wide, pixel + image * 3 * height * width, &layout, size);
-    mdl_affine_linear(pass->x, pass->wide, &convnext->patch, shape.n_token, shape.n_feat,
-                      3 * size * size);
-    mdl_affine_norm(pass->x, pass->x, &convnext->patch_norm, shape.n_token, shape.n_feat,
-                    INNER_EPS);
+    int64_t c = config->n_feat, n = 0;
+    int rc;
+    MDL_TRY(embed(convnext, pixel + image * 3 * height * width, height, width, &shape, pass, err));
     for (int64_t s = -1; s < config->n_layer; s++) {
         mdl_encoder_shape_t before = shape;
         shape = state_shape(config, s + 1, height, width);
         if (s >= 0)
             run_stage(convnext, s, &before, &shape, pass);
-        int64_t n = shape.n_token * shape.n_feat;
+        n = shape.n_token * shape.n_feat;
         if (output->state != NULL && output->state[s + 1] != NULL)
-            memcpy(output->state[s + 1] + image * n, pass->x, (size_t)n * sizeof(float));
+            MDL_TRY(be->download(output->state[s + 1] + image * n, pass->x,
+                                 (size_t)n * sizeof(float), err));
     }
-    int64_t c = config->n_feat, n = shape.n_token * c;
     if (output->last != NULL)
-        memcpy(output->last + image * n, pass->x, (size_t)n * sizeof(float));
+        MDL_TRY(be->download(output->last + image * n, pass->x, (size_t)n * sizeof(float), err));
     if (output->pooled != NULL) {
-        mdl_rows_mean(pass->branch, pass->x, shape.n_token, c);
-        mdl_affine_norm(output->pooled + image * c, pass->branch, &convnext->last_norm, 1, c,
+        be->rows_mean(pass->branch, pass->x, shape.n_token, c);
+        mdl_affine_norm(be, pass->middle, pass->branch, &convnext->last_norm, 1, c,
                         config->norm_eps);
+        rc = be->download(output->pooled + image * c, pass->middle, (size_t)c * sizeof(float), err);
     }
+done:
+    return rc;
 }
 
 int mdl_convnext_forward(const mdl_convnext_t *convnext, const float *pixel, int64_t n_image,
@@ -240,7 +261,7 @@ int mdl_convnext_forward(const mdl_convnext_t *convnext, const float *pixel, int
     pass_t pass = {0};
     int rc = begin_pass(convnext, height, width, &pass, err);
     for (int64_t image = 0; rc == MDL_OK && image < n_image; image++)
-        run_image(convnext, pixel, image, height, width, output, &pass);
-    free(pass.storage);
+        rc = run_image(convnext, pixel, image, height, width, output, &pass, err);
+    convnext->backend->release(pass.storage);
     return rc;
 }

@@ -23,16 +23,17 @@ typedef struct {
 
 typedef struct {
     mdl_vision_config_t config;
-    float *storage; /* all weights in one allocation */
+    const mdl_backend_t *backend;
+    void *storage; /* the backend's, all weights in one allocation */
     mdl_affine_t patch, patch_norm, last_norm;
     mdl_convnext_stage_t stage[MDL_VISION_MAX_STAGE];
 } mdl_convnext_t;
 
 /* Reads the weights that config asks for; freed by mdl_convnext_free. Not collective.
  * Returns MDL_E_INPUT or MDL_E_MEMORY. */
-int mdl_convnext_load(const mdl_model_files_t *files, const char *folder,
-                      const mdl_vision_config_t *config, mdl_convnext_t **convnext,
-                      mdl_error_t *err);
+int mdl_convnext_load(const mdl_backend_t *backend, const mdl_model_files_t *files,
+                      const char *folder, const mdl_vision_config_t *config,
+                      mdl_convnext_t **convnext, mdl_error_t *err);
 
 /* NULL is allowed. */
 void mdl_convnext_free(mdl_convnext_t *convnext);

@@ -28,10 +28,12 @@ typedef struct {
 typedef struct {
     mdl_vision_config_t config;
     int has_class_token;
-    float *storage;        /* all of the below in one allocation */
+    const mdl_backend_t *backend;
+    void *storage;         /* the backend's, all of the below in one allocation */
     mdl_affine_t patch;    /* [d, 3 * patch * patch] */
     float *class_token;    /* [d] */
     float *position;       /* [has_class_token + grid * grid, d] */
+    float *cosine, *sine;  /* [grid * grid, d / n_head / 2] of EVA-02 */
     mdl_affine_t pre_norm; /* weight NULL: none */
     mdl_affine_t last_norm;
     mdl_vit_block_t *block; /* [n_layer] */
@@ -70,7 +72,7 @@ int mdl_vit_find_layout(const mdl_model_files_t *files, const char *folder,
 
 /* Reads the weights that config asks for; freed by mdl_vit_free. Not collective.
  * Returns MDL_E_INPUT or MDL_E_MEMORY. */
-int mdl_vit_load(const mdl_model_files_t *files, const char *folder,
+int mdl_vit_load(const mdl_backend_t *backend, const mdl_model_files_t *files, const char *folder,
                  const mdl_vision_config_t *config, mdl_vit_t **vit, mdl_error_t *err);
 
 /* NULL is allowed. */

@@ -28,6 +28,14 @@ void mdl_verify_compare(mdl_verify_report_t *report, const char *quantity, const
     report->line(report->context, &line);
 }
 
+double mdl_verify_tolerance(const mdl_backend_t *backend, int64_t n_block, double tolerance)
+{
+    const double unit = 0x1p-9; /* u, the largest rounding error of a bfloat16 */
+    if (!backend->bfloat16)
+        return tolerance;
+    return tolerance / MDL_VERIFY_TOLERANCE * 5 * unit * sqrt(8 * (double)n_block);
+}
+
 int mdl_verify_read(const mdl_safetensors_t *reference, const char *name, int n_dim,
                     const int64_t *dims, float **values, mdl_error_t *err)
 {
@@ -57,7 +65,7 @@ int mdl_verify_model(const mdl_backend_t *backend, const char *folder, const cha
     snprintf(path, n_path, "%s/%s", folder, reference);
     MDL_TRY(mdl_safetensors_open(path, &file, err));
     is_encoder = mdl_safetensors_find(file, "pixel_values") != NULL;
-    rc = is_encoder ? mdl_verify_encoder(folder, reference, report, err)
+    rc = is_encoder ? mdl_verify_encoder(backend, folder, reference, report, err)
                     : mdl_verify_decoder(backend, folder, reference, report, err);
 done:
     mdl_safetensors_close(file);

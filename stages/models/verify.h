@@ -34,6 +34,11 @@ typedef struct {
 void mdl_verify_compare(mdl_verify_report_t *report, const char *quantity, const float *got,
                         const float *expected, int64_t n_value, double tolerance);
 
+/* What tolerance is where backend computes a model of n_block blocks: with bfloat16 outputs may
+ * differ by 5 u sqrt(8 n_block), other quantities by more in proportion; docs/models.md tells why.
+ */
+double mdl_verify_tolerance(const mdl_backend_t *backend, int64_t n_block, double tolerance);
+
 /* The reference tensor called name as new float32 values, freed by the caller with free. dims: the
  * n_dim sizes that it must have, or NULL. Returns MDL_E_INPUT or MDL_E_MEMORY. */
 int mdl_verify_read(const mdl_safetensors_t *reference, const char *name, int n_dim,
@@ -47,14 +52,13 @@ int mdl_verify_read(const mdl_safetensors_t *reference, const char *name, int n_
 int mdl_verify_decoder(const mdl_backend_t *backend, const char *folder, const char *reference,
                        mdl_verify_report_t *report, mdl_error_t *err);
 
-/* Runs the vision encoder in folder on the pixel_values of the file called reference: every
- * hidden_states.i, block.i (without the class token), last_hidden_state and pooler_output that the
- * file holds. Not collective. Returns as mdl_verify_decoder. */
-int mdl_verify_encoder(const char *folder, const char *reference, mdl_verify_report_t *report,
-                       mdl_error_t *err);
+/* Runs on backend the vision encoder in folder on the pixel_values of the file called reference:
+ * every hidden_states.i, block.i (without the class token), last_hidden_state and pooler_output
+ * that the file holds. Not collective. Returns as mdl_verify_decoder. */
+int mdl_verify_encoder(const mdl_backend_t *backend, const char *folder, const char *reference,
+                       mdl_verify_report_t *report, mdl_error_t *err);
 
-/* Either of the two: a reference with pixel_values is a vision encoder's, which the processor
- * computes. */
+/* Either of the two: a reference with pixel_values is a vision encoder's. */
 int mdl_verify_model(const mdl_backend_t *backend, const char *folder, const char *reference,
                      mdl_verify_report_t *report, mdl_error_t *err);
 

@@ -3,7 +3,6 @@
 #include "models/verify_batch.h"
 #include "models/workspace_memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +27,9 @@ typedef struct {
     mdl_workspace_t *ws;
 } run_t;
 
-/* Where products are of bfloat16, the tolerance is for outputs 5 u sqrt(8 n_layer): docs/models.md
- * tells why. */
 static double allowed(const job_t *job, double tolerance)
 {
-    const double unit = 0x1p-9; /* u, the largest rounding error of a bfloat16 */
-    double n_product = 8 * (double)mdl_decoder_config(job->decoder)->n_layer;
-    if (!job->backend->bfloat16)
-        return tolerance;
-    return tolerance / MDL_VERIFY_TOLERANCE * 5 * unit * sqrt(n_product);
+    return mdl_verify_tolerance(job->backend, mdl_decoder_config(job->decoder)->n_layer, tolerance);
 }
 
 static int compare(const job_t *job, const char *name, const float *got, int n_dim,

@@ -11,6 +11,7 @@ typedef struct {
     mdl_encoder_t *encoder;
     mdl_verify_report_t *report;
     int64_t n_image, height, width, n_state;
+    double tolerance;
     float *pixel;
     mdl_encoder_shape_t *shape; /* [n_state] */
     mdl_encoder_output_t output;
@@ -111,7 +112,7 @@ static int compare(const job_t *job, const mdl_tensor_t *tensor)
     MDL_TRY(mdl_alloc(&arranged, (size_t)tensor->n_value, sizeof *arranged, "outputs", job->err));
     MDL_TRY(arrange(job, tensor, got, &shape, arranged));
     mdl_verify_compare(job->report, tensor->name, arranged, expected, tensor->n_value,
-                       MDL_VERIFY_TOLERANCE);
+                       job->tolerance);
 done:
     free(arranged);
     free(expected);
@@ -144,8 +145,8 @@ static void free_job(job_t *job)
     mdl_encoder_free(job->encoder);
 }
 
-int mdl_verify_encoder(const char *folder, const char *reference, mdl_verify_report_t *report,
-                       mdl_error_t *err)
+int mdl_verify_encoder(const mdl_backend_t *backend, const char *folder, const char *reference,
+                       mdl_verify_report_t *report, mdl_error_t *err)
 {
     job_t job = {.report = report, .err = err};
     mdl_safetensors_t *file = NULL;
@@ -154,10 +155,12 @@ int mdl_verify_encoder(const char *folder, const char *reference, mdl_verify_rep
     int rc = MDL_OK;
     MDL_TRY(mdl_alloc(&path, n_path, 1, "a path", err));
     snprintf(path, n_path, "%s/%s", folder, reference);
-    MDL_TRY(mdl_encoder_load(folder, &job.encoder, err));
+    MDL_TRY(mdl_encoder_load(backend, folder, &job.encoder, err));
     MDL_TRY(mdl_safetensors_open(path, &file, err));
     job.reference = file;
     report->family = mdl_encoder_config(job.encoder)->model_type;
+    job.tolerance =
+        mdl_verify_tolerance(backend, mdl_encoder_n_block(job.encoder), MDL_VERIFY_TOLERANCE);
     rc = compare_all(&job);
     if (rc != MDL_OK)
         rc = mdl_error_prefix(err, "%s", path);

@@ -135,7 +135,7 @@ static best_t extract(char **argv)
     int64_t batch = atoll(argv[4]), side = atoll(argv[5]);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &n_rank);
-    check(mdl_encoder_load(argv[2], &encoder, &err), &err);
+    check(mdl_encoder_load(mdl_backend_cpu(), argv[2], &encoder, &err), &err);
     int64_t n_state = mdl_encoder_n_state(encoder);
     check(mdl_encoder_shape(encoder, n_state - 1, side, side, &shape, &err), &err);
     float **state = take((size_t)n_state, sizeof *state);

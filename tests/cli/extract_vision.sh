@@ -25,6 +25,11 @@ for side in one three; do
     mordal-archive export $side.h5 -o $side.npy >/dev/null 2>&1 || fail "no export of $side.h5"
 done
 cmp one.npy three.npy || fail "1 and 3 ranks differ"
+expect 0 "wrote strict.h5" mordal-archive extract-vision --checkpoint clip --images images \
+    -o strict.h5 --backend strict
+cmp one.h5 strict.h5 || fail "memory that only the backend reaches changes features"
+expect 64 "none of auto|cpu|cuda" mordal-archive extract-vision --checkpoint clip --images images \
+    -o strict.h5 --backend gpu
 
 echo "-- the reference's features"
 python3 - one.npy "$reference/preprocess/features.npy" <<'PYTHON' || fail "other features"

@@ -111,6 +111,7 @@ zoo:
     - {name: eye, checkpoint: ../clip}
     - {name: eye-class, checkpoint: ../clip, pooling: cls, layer: -1}
   language: [{name: mouth, checkpoint: $lm, corpus: $lm/config.json}]
+trainer: {backend: strict}
 YAML
 expect 0 "wrote 2 files in archive/vision" mpiexec -n 2 mordal-archive import --study study/STUDY.yaml
 expect 0 "up to date: all 2 files" mordal-archive import --study study/STUDY.yaml

@@ -20,11 +20,12 @@ expect 0 "clip_vision_model pooler_output" mordal-archive verify-model "$parity/
 
 echo "-- with memory that only the backend reaches"
 expect 0 "qwen2 adam_losses" mordal-archive verify-model --backend strict "$parity/qwen2"
+expect 0 "clip_vision_model pooler_output" mordal-archive verify-model --backend strict "$parity/encoders/clip"
 expect 64 "none of auto|cpu|cuda" mordal-archive verify-model --backend gpu "$parity/qwen2"
 mordal-archive verify-model --backend auto "$parity/qwen2" >lines.txt 2>log.txt || fail "backend auto"
 
 echo "-- in bfloat16, with its tolerances"
-mordal-archive verify-model --precision bfloat16 "$parity"/{llama-3.1,phi-3,gemma-3} >lines.txt 2>log.txt ||
+mordal-archive verify-model --precision bfloat16 "$parity"/{llama-3.1,phi-3,gemma-3,encoders/siglip} >lines.txt 2>log.txt ||
     { cat lines.txt log.txt; fail "bfloat16"; }
 awk '$2 == "logits" && $4 < 1e-3 { exit 1 }' lines.txt || fail "bfloat16 isn't what was computed"
 expect 64 "float32 alone" mordal-archive verify-model --backend strict --precision bfloat16 "$parity/qwen2"

@@ -4,27 +4,6 @@
 namespace mdl::engine
 {
 
-/* The softmax of one query so far: over the keys that were seen. */
-struct running {
-    float largest, sum;
-};
-
-/* Takes TILE more scores of a query, one a lane, -inf where it doesn't see the key. Returns this
- * lane's exponential; *shrink is what earlier sums have to be multiplied by. */
-__device__ inline float take_scores(running *now, float score, float *shrink)
-{
-    float largest = fmaxf(now->largest, largest_of_warp(score));
-    if (largest == -INFINITY) {
-        *shrink = 1.0f;
-        return 0.0f;
-    }
-    float share = expf(score - largest);
-    *shrink = expf(now->largest - largest);
-    now->sum = now->sum * *shrink + sum_of_warp(share);
-    now->largest = largest;
-    return share;
-}
-
 /* Block (x, y): head y, the queries first + x TILE on. */
 template <int N_COL>
 __global__ void attend(float *out, float *log_sum, const float *qkv, mdl_attention_t shape,

@@ -1,6 +1,7 @@
-/* What attention's forward and backward share. Both work on tiles of TILE queries by TILE keys and
- * keep no scores (Dao et al. 2022, arXiv 2205.14135, algorithms 1 and 4): a warp has OWN rows of
- * its own, a lane one row of the other side and every 32nd feature of the sums. */
+/* What attention's forward and backward share, and full attention. All work on tiles of TILE
+ * queries by TILE keys and keep no scores (Dao et al. 2022, arXiv 2205.14135, algorithms 1 and 4):
+ * a warp has OWN rows of its own, a lane one row of the other side and every 32nd feature of the
+ * sums. */
 #ifndef MDL_KERNELS_CUDA_ATTENTION_CUH
 #define MDL_KERNELS_CUDA_ATTENTION_CUH
 
@@ -78,6 +79,27 @@ __device__ inline void add_rows(float sums[OWN][N_COL], const float share[OWN], 
                 sums[r][c] += own[r] * x;
         }
     }
+}
+
+/* The softmax of one query so far: over the keys that were seen. */
+struct running {
+    float largest, sum;
+};
+
+/* Takes TILE more scores of a query, one a lane, -inf where it doesn't see the key. Returns this
+ * lane's exponential; *shrink is what earlier sums have to be multiplied by. */
+__device__ inline float take_scores(running *now, float score, float *shrink)
+{
+    float largest = fmaxf(now->largest, largest_of_warp(score));
+    if (largest == -INFINITY) {
+        *shrink = 1.0f;
+        return 0.0f;
+    }
+    float share = expf(score - largest);
+    *shrink = expf(now->largest - largest);
+    now->sum = now->sum * *shrink + sum_of_warp(share);
+    now->largest = largest;
+    return share;
 }
 
 /* The kernel for heads of n_feat features, made for 1, 2, 3, 4 or 8 of them a lane; NULL for heads

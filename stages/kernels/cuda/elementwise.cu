@@ -25,7 +25,21 @@ __global__ void rotate(float *x, const float *cosine, const float *sine, float d
     first[n_half] = b * c + a * turn;
 }
 
-/* The activation of a gate, and its slope. */
+/* The same of neighbours. */
+__global__ void rotate_neighbours(float *x, const float *cosine, const float *sine, int64_t n_row,
+                                  int64_t n_head, int64_t n_pair, int64_t ld_x)
+{
+    int64_t number = thread_of_all(), i = number % n_pair;
+    int64_t head = number / n_pair % n_head, row = number / n_pair / n_head;
+    if (row >= n_row)
+        return;
+    float *pair = x + row * ld_x + 2 * (head * n_pair + i);
+    float a = pair[0], b = pair[1], c = cosine[row * n_pair + i], s = sine[row * n_pair + i];
+    pair[0] = a * c - b * s;
+    pair[1] = b * c + a * s;
+}
+
+/* Activations, and the slopes of those that are trained through. */
 struct silu {
     static __device__ float value(float x)
     {
@@ -54,6 +68,20 @@ struct gelu_tanh {
     }
 };
 
+struct gelu_exact {
+    static __device__ float value(float x)
+    {
+        return 0.5f * x * (1.0f + erff(x * SQRT_HALF));
+    }
+};
+
+struct gelu_quick {
+    static __device__ float value(float x)
+    {
+        return x / (1.0f + expf(-1.702f * x));
+    }
+};
+
 template <typename activation>
 __global__ void gate(float *out, const float *in, int64_t n_row, int64_t n_feat)
 {
@@ -78,11 +106,11 @@ __global__ void gate_backward(float *din, const float *dout, const float *in, in
     dx[n_feat] = dy * activation::value(x[0]);
 }
 
-__global__ void gelu(float *out, const float *in, int64_t n)
+template <typename activation> __global__ void activate(float *out, const float *in, int64_t n)
 {
     int64_t i = thread_of_all();
     if (i < n)
-        out[i] = 0.5f * in[i] * (1.0f + erff(in[i] * SQRT_HALF));
+        out[i] = activation::value(in[i]);
 }
 
 __global__ void gelu_slope(float *din, const float *dout, const float *in, int64_t n)
@@ -114,6 +142,14 @@ void rope_backward(float *dx, const float *cosine, const float *sine, int64_t n_
     rope(__func__, dx, cosine, sine, -1.0f, n_row, n_head, n_head_feat, ld_dx);
 }
 
+void rope_pairs_forward(float *x, const float *cosine, const float *sine, int64_t n_row,
+                        int64_t n_head, int64_t n_head_feat, int64_t ld_x)
+{
+    int64_t n_pair = n_head_feat / 2;
+    launch_each(__func__, n_row * n_head * n_pair, rotate_neighbours, x, cosine, sine, n_row,
+                n_head, n_pair, ld_x);
+}
+
 void swiglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat)
 {
     launch_each(__func__, n_row * n_feat, gate<silu>, out, in, n_row, n_feat);
@@ -136,7 +172,17 @@ void geglu_backward(float *din, const float *dout, const float *in, int64_t n_ro
 
 void gelu_forward(float *out, const float *in, int64_t n_value)
 {
-    launch_each(__func__, n_value, gelu, out, in, n_value);
+    launch_each(__func__, n_value, activate<gelu_exact>, out, in, n_value);
+}
+
+void gelu_tanh_forward(float *out, const float *in, int64_t n_value)
+{
+    launch_each(__func__, n_value, activate<gelu_tanh>, out, in, n_value);
+}
+
+void gelu_quick_forward(float *out, const float *in, int64_t n_value)
+{
+    launch_each(__func__, n_value, activate<gelu_quick>, out, in, n_value);
 }
 
 void gelu_backward(float *din, const float *dout, const float *in, int64_t n_value)

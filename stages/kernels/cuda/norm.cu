@@ -34,6 +34,23 @@ __global__ void norm_rows_backward(float *din, const float *dout, const float *i
         dx[i] += dy[i] * weight[i] * scale - x[i] * along;
 }
 
+/* The same with the mean taken off; out may be in. */
+__global__ void norm_layers(float *out, const float *in, const float *weight, const float *bias,
+                            int64_t n_feat, float eps)
+{
+    const float *x = in + blockIdx.x * n_feat;
+    float *y = out + blockIdx.x * n_feat;
+    float sum = 0, square = 0;
+    for (int64_t i = threadIdx.x; i < n_feat; i += THREADS)
+        sum += x[i];
+    float mean = sum_of_block(sum) / (float)n_feat;
+    for (int64_t i = threadIdx.x; i < n_feat; i += THREADS)
+        square += (x[i] - mean) * (x[i] - mean);
+    float scale = 1.0f / sqrtf(sum_of_block(square) / (float)n_feat + eps);
+    for (int64_t i = threadIdx.x; i < n_feat; i += THREADS)
+        y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
 /* A warp a head; a block has WARPS of them. Where heads of rows are. */
 struct heads {
     int64_t n_row, n_head, n_head_feat, ld_x, ld_plain, ld_inverse;
@@ -94,6 +111,13 @@ void rmsnorm_backward(float *din, const float *dout, const float *in, const floa
 {
     launch(__func__, dim3((unsigned)n_row), THREADS, 0, norm_rows_backward, din, dout, in, inverse,
            weight, n_feat);
+}
+
+void layernorm_forward(float *out, const float *in, const float *weight, const float *bias,
+                       int64_t n_row, int64_t n_feat, float eps)
+{
+    launch(__func__, dim3((unsigned)n_row), THREADS, 0, norm_layers, out, in, weight, bias, n_feat,
+           eps);
 }
 
 static dim3 blocks_for_heads(int64_t n_row, int64_t n_head)

@@ -62,17 +62,24 @@ void head_norm_backward(float *dx, const float *plain, const float *inverse, con
                         int64_t n_row, int64_t n_head, int64_t n_head_feat, int64_t ld_dx,
                         int64_t ld_plain, int64_t ld_inverse);
 
+void layernorm_forward(float *out, const float *in, const float *weight, const float *bias,
+                       int64_t n_row, int64_t n_feat, float eps);
+
 /* elementwise.cu */
 void rope_forward(float *x, const float *cosine, const float *sine, int64_t n_row, int64_t n_head,
                   int64_t n_head_feat, int64_t ld_x);
 void rope_backward(float *dx, const float *cosine, const float *sine, int64_t n_row, int64_t n_head,
                    int64_t n_head_feat, int64_t ld_dx);
+void rope_pairs_forward(float *x, const float *cosine, const float *sine, int64_t n_row,
+                        int64_t n_head, int64_t n_head_feat, int64_t ld_x);
 void swiglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat);
 void swiglu_backward(float *din, const float *dout, const float *in, int64_t n_row, int64_t n_feat);
 void geglu_forward(float *out, const float *in, int64_t n_row, int64_t n_feat);
 void geglu_backward(float *din, const float *dout, const float *in, int64_t n_row, int64_t n_feat);
 void gelu_forward(float *out, const float *in, int64_t n_value);
 void gelu_backward(float *din, const float *dout, const float *in, int64_t n_value);
+void gelu_tanh_forward(float *out, const float *in, int64_t n_value);
+void gelu_quick_forward(float *out, const float *in, int64_t n_value);
 
 /* attention.cu, attention_backward.cu */
 int64_t attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
@@ -91,10 +98,20 @@ void attention_backward_bfloat16(float *dqkv, float *scratch, const float *dout,
                                  const float *log_sum, const float *qkv,
                                  const mdl_attention_t *shape, int64_t n_row, int64_t ld_log_sum);
 
+/* full_attention.cu */
+void full_attention_forward(float *out, float *score, const float *q, const float *k,
+                            const float *v, const mdl_full_attention_t *shape);
+
+/* images.cu */
+void patches(float *out, const float *image, const mdl_image_layout_t *layout, int64_t patch);
+void depthwise_conv_forward(float *out, const float *in, const float *weight, const float *bias,
+                            int64_t height, int64_t width, int64_t n_channel, int64_t width_k);
+
 /* rows.cu */
 void rows_set(float *x, const float *bias, int64_t n_row, int64_t n_feat);
 void rows_add_scaled(float *x, const float *y, const float *scale, int64_t n_row, int64_t n_feat);
 void rows_sum(float *sum, const float *x, int64_t n_row, int64_t n_feat);
+void rows_mean(float *out, const float *x, int64_t n_row, int64_t n_feat);
 void rows_move(float *out, const int32_t *to, const float *in, const int32_t *from, int64_t n_row,
                int64_t n_feat, float scale);
 void rows_embed(float *out, const int32_t *to, const void *table, const int32_t *from,

@@ -33,6 +33,17 @@ __global__ void sum_columns(float *sum, const float *x, int64_t n_row, int64_t n
     sum[i] = total;
 }
 
+__global__ void average_columns(float *out, const float *x, int64_t n_row, int64_t n_feat)
+{
+    int64_t i = thread_of_all();
+    if (i >= n_feat)
+        return;
+    float total = 0;
+    for (int64_t row = 0; row < n_row; row++)
+        total += x[row * n_feat + i];
+    out[i] = total / (float)n_row;
+}
+
 template <typename T>
 __global__ void move(float *out, const int32_t *to, const T *in, const int32_t *from, int64_t n_row,
                      int64_t n_feat, float scale)
@@ -77,6 +88,11 @@ void rows_add_scaled(float *x, const float *y, const float *scale, int64_t n_row
 void rows_sum(float *sum, const float *x, int64_t n_row, int64_t n_feat)
 {
     launch_each(__func__, n_feat, sum_columns, sum, x, n_row, n_feat);
+}
+
+void rows_mean(float *out, const float *x, int64_t n_row, int64_t n_feat)
+{
+    launch_each(__func__, n_feat, average_columns, out, x, n_row, n_feat);
 }
 
 void rows_move(float *out, const int32_t *to, const float *in, const int32_t *from, int64_t n_row,

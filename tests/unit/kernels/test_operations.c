@@ -228,16 +228,93 @@ static void gates(void)
     keep(out, n_row * n);
 }
 
+static void gelus(void)
+{
+    int64_t n = 1001;
+    float *in = numbers(n, 6, 1), *out = numbers(n, 1, 2);
+    be->gelu_tanh_forward(out, in, n);
+    keep(out, n);
+    be->gelu_quick_forward(in, in, n);
+    keep(in, n);
+}
+
+static void layer_norms(void)
+{
+    static const int64_t widths[] = {1, 70, 301};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        int64_t n_row = 7, n = widths[i];
+        float *in = numbers(n_row * n, 1, 1), *out = numbers(n_row * n, 1, 2);
+        float *weight = numbers(n, 1, 3), *bias = numbers(n, 1, 4);
+        be->layernorm_forward(out, in, weight, bias, n_row, n, 1e-5f);
+        keep(out, n_row * n);
+        be->layernorm_forward(in, in, weight, bias, n_row, n, 1e-5f);
+        keep(in, n_row * n);
+    }
+}
+
+static void rotations_of_pairs(void)
+{
+    int64_t n_row = 9, n_head = 3, n_feat = 12, ld = 37;
+    float *x = numbers(n_row * ld, 1, 1), *cosine = numbers(n_row * 6, 1, 2);
+    be->rope_pairs_forward(x + 1, cosine, numbers(n_row * 6, 1, 3), n_row, n_head, n_feat, ld);
+    keep(x, n_row * ld);
+}
+
+/* Widths of heads of every kernel, tiles that are full and not, one query and many. */
+static void full_attention(void)
+{
+    static const mdl_full_attention_t shapes[] = {
+        {.n_image = 2, .n_query = 70, .n_key = 70, .n_head = 2, .n_head_feat = 6},
+        {.n_image = 3, .n_query = 1, .n_key = 33, .n_head = 2, .n_head_feat = 72},
+        {.n_image = 1, .n_query = 32, .n_key = 64, .n_head = 3, .n_head_feat = 64},
+        {.n_image = 2, .n_query = 5, .n_key = 9, .n_head = 1, .n_head_feat = 128},
+        {.n_image = 1, .n_query = 35, .n_key = 31, .n_head = 1, .n_head_feat = 256},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        mdl_full_attention_t shape = shapes[i];
+        int64_t d = shape.n_head * shape.n_head_feat, n_out = shape.n_image * shape.n_query * d;
+        shape.ld_q = d + 3;
+        shape.ld_kv = 2 * d + 1;
+        float *q = numbers(shape.n_image * shape.n_query * shape.ld_q, 2, 1);
+        float *kv = numbers(shape.n_image * shape.n_key * shape.ld_kv, 2, 2);
+        float *score = numbers(shape.n_query * shape.n_key, 1, 3), *out = numbers(n_out, 1, 4);
+        be->full_attention_forward(out, score, q, kv, kv + d, &shape);
+        keep(out, n_out);
+        while (n_array > 0)
+            be->release(array[--n_array]);
+    }
+}
+
+static void images(void)
+{
+    int64_t n_channel = 3, height = 23, width = 31, n = n_channel * height * width;
+    const mdl_image_layout_t planes = {n_channel, height, width, height * width, width, 1},
+                             last = {n_channel, height, width, 1, width * n_channel, n_channel};
+    float *image = numbers(n, 1, 1), *out = numbers(n, 1, 2);
+    be->patches(out, image, &planes, 7);
+    keep(out, n);
+    be->patches(out, image, &last, 2);
+    keep(out, n);
+    be->depthwise_conv_forward(out, image, numbers(49 * n_channel, 1, 3), numbers(n_channel, 1, 4),
+                               height, width, n_channel, 7);
+    keep(out, n);
+    be->depthwise_conv_forward(out, image, numbers(9 * n_channel, 1, 3), numbers(n_channel, 1, 4),
+                               1, 2, n_channel, 3);
+    keep(out, n);
+}
+
 static void rows(void)
 {
     static const int32_t to[3] = {4, 0, 2}, from[3] = {6, 1, 1};
     int64_t n_row = 7, n = 300;
     const int32_t *to_row = memory(to, sizeof to), *from_row = memory(from, sizeof from);
     float *x = numbers(n_row * n, 1, 1), *y = numbers(n_row * n, 1, 2), *sum = numbers(n, 1, 3);
+    float *mean = numbers(n, 1, 5);
     be->rows_set(x, sum, 3, n);
     be->rows_add_scaled(x, y, NULL, 2, n);
     be->rows_add_scaled(x, y, sum, n_row, n);
     be->rows_sum(sum, x, n_row, n);
+    be->rows_mean(mean, y, n_row, n);
     be->rows_move(x, to_row, y, from_row, 3, n, 0.5f);
     be->rows_move(x + n, NULL, y, from_row, 2, n, 1.0f);
     be->rows_move(x, to_row, y, NULL, 3, n, -2.0f);
@@ -245,6 +322,7 @@ static void rows(void)
     keep(y, n_row * n);
     keep(x, n_row * n);
     keep(sum, n);
+    keep(mean, n);
 }
 
 /* The first of equals, wherever they are, and rows shorter than a block of threads. */
@@ -364,6 +442,11 @@ int main(void)
         {"attention_of_short_sequences", attention_of_short_sequences},
         {"attention_of_wide_heads", attention_of_wide_heads},
         {"gates", gates},
+        {"gelus", gelus},
+        {"layer_norms", layer_norms},
+        {"rotations_of_pairs", rotations_of_pairs},
+        {"full_attention", full_attention},
+        {"images", images},
         {"rows", rows},
         {"largest", largest},
         {"cross_entropy", cross_entropy},

@@ -95,14 +95,21 @@ static void rows(void **state)
 static void full_attention(void **state)
 {
     (void)state;
-    int n_head = 3, n = 6, ld = 20, n_query = 4, n_key = 9;
+    enum { n_head = 3, n = 6, ld = 20, n_query = 4, n_key = 9 };
+    const mdl_full_attention_t shape = {.n_image = 1,
+                                        .n_query = n_query,
+                                        .n_key = n_key,
+                                        .n_head = n_head,
+                                        .n_head_feat = n,
+                                        .ld_q = ld,
+                                        .ld_kv = ld};
     float score[36];
     const float *k = weight, *v = bias;
     fill(in, n_query * ld, 1.5f, 1);
     fill(weight, n_key * ld, 1.5f, 2);
     fill(bias, n_key * ld, 1.5f, 3);
     in[0] = 300.0f; /* the largest score decides, nothing overflows */
-    mdl_full_attention_forward(out, score, in, ld, k, v, ld, n_head, n, n_query, n_key);
+    mdl_full_attention_forward(out, score, in, k, v, &shape);
     for (int query = 0; query < n_query; query++) {
         for (int head = 0; head < n_head; head++) {
             double y[6] = {0}, total = 0;

@@ -1,5 +1,6 @@
-/* The vision encoders against transformers 5.23 and timm 1.0.31 (float32, eager attention) on tiny
- * random checkpoints; tests/reference/parity/README.md tells what they hold. */
+/* The vision encoders, on every backend, against transformers 5.23 and timm 1.0.31 (float32, eager
+ * attention) on tiny random checkpoints; tests/reference/parity/README.md tells what they hold. */
+#include "../backends.h"
 #include "models/encoder.h"
 #include "models/verify.h"
 
@@ -27,9 +28,8 @@ static void print_line(void *context, const mdl_verify_line_t *line)
                   line->ok ? "ok" : "FAIL");
 }
 
-static void references(void **state)
+static void compare_references(const mdl_backend_t *backend)
 {
-    (void)state;
     static const struct {
         char *name;
         int n_quantity;
@@ -41,11 +41,30 @@ static void references(void **state)
         mdl_error_t err;
         char folder[512];
         mdl_verify_report_t report = {.line = print_line, .context = cases[i].name};
+        print_message("on %s\n", backend->name);
         snprintf(folder, sizeof folder, FOLDER "%s", cases[i].name);
-        check(mdl_verify_encoder(folder, "reference.safetensors", &report, &err), &err);
+        check(mdl_verify_encoder(backend, folder, "reference.safetensors", &report, &err), &err);
         assert_int_equal(report.n_bad, 0);
         assert_int_equal(report.n_line, cases[i].n_quantity);
     }
+}
+
+static void references(void **state)
+{
+    (void)state;
+    const mdl_backend_t *backends[MAX_BACKEND];
+    int n_backend = find_backends(backends);
+    for (int b = 0; b < n_backend; b++)
+        compare_references(backends[b]);
+}
+
+static void references_in_bfloat16(void **state)
+{
+    (void)state;
+    const mdl_backend_t *backends[MAX_BACKEND];
+    int n_backend = find_bfloat16_backends(backends);
+    for (int b = 0; b < n_backend; b++)
+        compare_references(backends[b]);
 }
 
 /* The reference of another model: every quantity differs, which is told, not an error. */
@@ -54,12 +73,13 @@ static void another_reference_differs(void **state)
     (void)state;
     mdl_error_t err;
     mdl_verify_report_t report = {.line = print_line, .context = "clip"};
-    check(mdl_verify_encoder(FOLDER "clip", "../dfn-clip/reference.safetensors", &report, &err),
+    check(mdl_verify_encoder(mdl_backend_cpu(), FOLDER "clip", "../dfn-clip/reference.safetensors",
+                             &report, &err),
           &err);
     assert_int_equal(report.n_bad, 6);
-    assert_int_equal(
-        mdl_verify_encoder(FOLDER "clip", "../convnext/reference.safetensors", &report, &err),
-        MDL_E_INPUT);
+    assert_int_equal(mdl_verify_encoder(mdl_backend_cpu(), FOLDER "clip",
+                                        "../convnext/reference.safetensors", &report, &err),
+                     MDL_E_INPUT);
     assert_non_null(strstr(err.text, "28 x 28 alone"));
 }
 
@@ -77,7 +97,7 @@ static void one_layer(void **state)
         float *state_all[8] = {0}, *state_one[8] = {0};
         for (size_t k = 0; k < sizeof pixel / sizeof *pixel; k++)
             pixel[k] = (float)(k * 37 % 101) / 50.0f - 1.0f;
-        check(mdl_encoder_load(names[i], &encoder, &err), &err);
+        check(mdl_encoder_load(mdl_backend_cpu(), names[i], &encoder, &err), &err);
         check(mdl_encoder_shape(encoder, 2, SIDE, SIDE, &shape, &err), &err);
         size_t n = (size_t)(shape.n_token * shape.n_feat);
         assert_true(N_IMAGE * n <= 1 << 16);
@@ -151,7 +171,7 @@ static void unknown_things_are_refused(void **state)
         mdl_error_t err;
         mdl_encoder_t *encoder;
         make_folder(folder, cases[i].name, cases[i].from, cases[i].to);
-        assert_int_equal(mdl_encoder_load(folder, &encoder, &err), MDL_E_INPUT);
+        assert_int_equal(mdl_encoder_load(mdl_backend_cpu(), folder, &encoder, &err), MDL_E_INPUT);
         assert_null(encoder);
         if (strstr(err.text, cases[i].message) == NULL)
             fail_msg("\"%s\" doesn't say \"%s\"", err.text, cases[i].message);
@@ -169,7 +189,7 @@ static void sizes(void **state)
     mdl_error_t err;
     mdl_encoder_t *encoder;
     mdl_encoder_shape_t shape;
-    check(mdl_encoder_load(FOLDER "dinov2", &encoder, &err), &err);
+    check(mdl_encoder_load(mdl_backend_cpu(), FOLDER "dinov2", &encoder, &err), &err);
     check(mdl_encoder_shape(encoder, 0, 43, 28, &shape, &err), &err);
     assert_int_equal(shape.n_token, 1 + 3 * 2);
     assert_int_equal(shape.n_prefix, 1);
@@ -177,7 +197,7 @@ static void sizes(void **state)
     assert_int_equal(mdl_encoder_shape(encoder, 0, 0, 28, &shape, &err), MDL_E_INPUT);
     assert_int_equal(mdl_encoder_shape(encoder, 0, 1 << 20, 28, &shape, &err), MDL_E_INPUT);
     mdl_encoder_free(encoder);
-    check(mdl_encoder_load(FOLDER "convnext", &encoder, &err), &err);
+    check(mdl_encoder_load(mdl_backend_cpu(), FOLDER "convnext", &encoder, &err), &err);
     check(mdl_encoder_shape(encoder, 4, 70, 33, &shape, &err), &err);
     assert_int_equal(shape.height, 2);
     assert_int_equal(shape.width, 1);
@@ -188,8 +208,11 @@ static void sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(references), cmocka_unit_test(another_reference_differs),
-        cmocka_unit_test(one_layer),  cmocka_unit_test(unknown_things_are_refused),
+        cmocka_unit_test(references),
+        cmocka_unit_test(references_in_bfloat16),
+        cmocka_unit_test(another_reference_differs),
+        cmocka_unit_test(one_layer),
+        cmocka_unit_test(unknown_things_are_refused),
         cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
