@@ -1,6 +1,7 @@
 #include "models/sweep_plan.h"
 
 #include "core/text.h"
+#include "models/native_inputs.h"
 #include "mpi/group.h"
 
 #include <math.h>
@@ -17,18 +18,45 @@ static double file_bytes(char *path)
     return bytes;
 }
 
-/* A native rank holds a candidate's weights and its encoder's features in float32; files may hold
- * both in half of that. */
-static double memory_of(const mdl_study_t *study, const mdl_candidate_t *candidate)
+/* What a native rank's weights take in a group of n_rank, zeros where they can't be read. */
+static mdl_decoder_memory_t weights_of(const mdl_study_t *study, const char *lm, int on_host,
+                                       int n_rank)
 {
-    if (study->trainer.kind != MDL_TRAINER_NATIVE)
-        return 0;
-    double bytes = 2 * file_bytes(mdl_study_path(study, "archive/vision/%s.h5", candidate->ve));
-    for (unsigned i = 0; i < study->zoo.n_language; i++)
-        if (strcmp(study->zoo.language[i].name, candidate->lm) == 0)
-            bytes +=
-                2 * file_bytes(mdl_text("%s/model.safetensors", study->zoo.language[i].checkpoint));
-    return bytes;
+    const mdl_study_language_t *language;
+    mdl_decoder_memory_t memory = {0, 0};
+    mdl_model_config_t config;
+    mdl_error_t err;
+    if (mdl_native_language(study, lm, &language, &err) != MDL_OK)
+        return memory;
+    char *path = mdl_text("%s/config.json", language->checkpoint);
+    if (path != NULL && mdl_model_config_read(path, &config, &err) == MDL_OK)
+        memory = mdl_decoder_memory(&config, strcmp(study->trainer.precision, "bfloat16") == 0,
+                                    on_host, mdl_native_inputs_n_shard(study, on_host, n_rank));
+    free(path);
+    return memory;
+}
+
+/* Of the largest candidate on one rank of a group of n_rank: weights, and its encoder's features in
+ * float32, which the file may hold in half of that. */
+static void print_memory(const mdl_study_t *study, const mdl_candidate_t *candidates, int64_t n,
+                         int n_rank)
+{
+    char text[32];
+    double host = 0, gpu = 0;
+    int on_host = strcmp(study->trainer.backend, "cuda") != 0;
+    for (int64_t i = 0; i < n; i++) {
+        mdl_decoder_memory_t weights = weights_of(study, candidates[i].lm, on_host, n_rank);
+        double features =
+            2 * file_bytes(mdl_study_path(study, "archive/vision/%s.h5", candidates[i].ve));
+        host = fmax(host, features + (double)(weights.n_host + (on_host ? weights.n_backend : 0)));
+        gpu = fmax(gpu, on_host ? 0 : (double)weights.n_backend);
+    }
+    printf("memory: about %s a rank", mdl_text_bytes(host, text));
+    if (!on_host)
+        printf(", and %s of its GPU for weights", mdl_text_bytes(gpu, text));
+    if (mdl_native_inputs_n_shard(study, on_host, n_rank) > 0)
+        printf(" (sharded over %d)", n_rank);
+    printf("\n");
 }
 
 void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
@@ -36,7 +64,7 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
                           const double *from, int64_t n, int n_rank)
 {
     char text[32];
-    double total = 0, memory = 0;
+    double total = 0;
     int unknown = 0;
     int size = mdl_group_size(n_rank, n, sweep->ranks_per_candidate, sweep->batch);
     printf("%-40s %10s %10s %12s\n", "candidate", "from", "to", "seconds");
@@ -52,13 +80,12 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
         free(name);
         unknown |= !(cost > 0);
         total += seconds;
-        memory = fmax(memory, memory_of(study, &candidates[i]));
     }
     printf("time: about %s%s with %d groups of %d ranks\n",
            mdl_text_duration(total / (n_rank / size), text),
            unknown ? " (without the unknown ones)" : "", n_rank / size, size);
     if (study->trainer.kind == MDL_TRAINER_NATIVE)
-        printf("memory: about %s a rank\n", mdl_text_bytes(memory, text));
+        print_memory(study, candidates, n, size);
     else
         printf("memory: below 100 MB a rank%s\n",
                study->trainer.kind == MDL_TRAINER_COMMAND ? ", and what the command takes" : "");

@@ -32,3 +32,6 @@ cmp decided.1 decided.4 || fail "4 ranks decide otherwise than 1"
 touch stamp
 "$bin/mordal" run np1/STUDY.yaml -n 1 | tee again.txt
 [[ -z $(find np1 -newer stamp -name '*.h5') ]] || fail "a second run wrote results again"
+
+expect 0 'a rank (sharded over 2)' \
+    mpiexec -n 4 "$bin/mordal-rung" --study np4/STUDY.yaml --rung 1 --dry-run --force

@@ -1,4 +1,3 @@
-#include "kernels/cuda/device.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/tools.cuh"
 
@@ -41,10 +40,11 @@ int host_alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_er
     if (status == cudaSuccess)
         return MDL_OK;
     cudaGetLastError();
-    return mdl_fail(err, status == cudaErrorMemoryAllocation ? MDL_E_MEMORY : MDL_E_INTERNAL,
-                    "GPU %d: no page-locked memory of the host for %s (%zu bytes): %s; shard over "
-                    "more ranks or nodes",
-                    current.number, what, n_byte, cudaGetErrorString(status));
+    return mdl_fail(
+        err, status == cudaErrorMemoryAllocation ? MDL_E_MEMORY : MDL_E_INTERNAL,
+        "no page-locked memory of the host for %s (%zu bytes): %s; shard over more ranks "
+        "or nodes",
+        what, n_byte, cudaGetErrorString(status));
 }
 
 void host_release(void *memory)
