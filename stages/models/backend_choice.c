@@ -1,8 +1,10 @@
 #include "models/backend_choice.h"
 
+#include "core/text.h"
 #include "kernels/rank_device.h"
 #include "mpi/agree.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
@@ -22,4 +24,14 @@ int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
     if (rc != MDL_OK || gpu.number < 0)
         return rc;
     return mdl_agree(comm, mdl_backend_cuda(gpu.number, bfloat16, backend, err), err);
+}
+
+int mdl_backend_override(mdl_study_t *study, const char *name, mdl_error_t *err)
+{
+    if (name == NULL)
+        return MDL_OK;
+    free(study->trainer.backend);
+    study->trainer.backend = mdl_text("%s", name);
+    return study->trainer.backend != NULL ? MDL_OK
+                                          : mdl_fail(err, MDL_E_MEMORY, "no memory for a name");
 }

@@ -2,6 +2,7 @@
 #ifndef MDL_MODELS_BACKEND_CHOICE_H
 #define MDL_MODELS_BACKEND_CHOICE_H
 
+#include "io/study.h"
 #include "kernels/backend.h"
 
 #include <mpi.h>
@@ -13,5 +14,9 @@
  * mdl_backend_cuda returns. */
 int mdl_backend_choose(MPI_Comm comm, const char *name, const char *precision,
                        const mdl_backend_t **backend, mdl_error_t *err);
+
+/* Puts name, unless it is NULL, in the place of the study's trainer.backend. Not collective.
+ * Returns MDL_E_MEMORY. */
+int mdl_backend_override(mdl_study_t *study, const char *name, mdl_error_t *err);
 
 #endif

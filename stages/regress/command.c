@@ -1,5 +1,6 @@
 #include "regress/command.h"
 
+#include "models/backend_choice.h"
 #include "mpi/agree.h"
 #include "regress/curves.h"
 #include "regress/forecast.h"
@@ -14,6 +15,9 @@ static const mdl_option_t table[] = {
     {"full-seconds", 0, MDL_OPTION_DOUBLE, "S",
      "--plan: seconds of one candidate to ratio 1; default: measured speed",
      offsetof(mdl_regress_options_t, full_seconds)},
+    {"backend", 0, MDL_OPTION_CHOICE, "auto|cpu|cuda|strict",
+     "where the native trainer computes; default: the study's trainer.backend",
+     offsetof(mdl_regress_options_t, backend)},
     {"curves", 0, MDL_OPTION_TEXT, "FILE.csv",
      "predict from measured learning curves instead of a study",
      offsetof(mdl_regress_options_t, curves)},
@@ -98,6 +102,7 @@ int mdl_regress_main(mdl_stage_t *stage, const mdl_regress_options_t *options)
                            &stage->err);
     stage->dry_run |= options->plan;
     MDL_TRY(mdl_stage_open_study(stage, &study));
+    MDL_TRY(mdl_backend_override(study, options->backend, &stage->err));
     if (options->plan)
         rc = mdl_forecast_print(stage, study, options->full_seconds, &stage->err);
     else

@@ -11,6 +11,7 @@ typedef struct {
     int final;                  /* --final: train the choice to ratio 1 instead */
     int plan;                   /* --plan: print what the whole search costs instead */
     double full_seconds;        /* --full-seconds: of a candidate to ratio 1, 0 = measured speed */
+    const char *backend;        /* --backend: instead of trainer.backend */
     const char *curves;         /* --curves: predict from this table instead of a study */
     double at, confidence;      /* --at, --confidence */
     const char *method, *print; /* --method, --print */

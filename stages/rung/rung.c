@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "io/candidates_file.h"
 #include "io/path.h"
+#include "models/backend_choice.h"
 #include "models/sweep_plan.h"
 #include "mpi/agree.h"
 #include "rung/plan.h"
@@ -233,14 +234,6 @@ static int run_rung(run_t *run, int own_files, mdl_error_t *err)
     return rc;
 }
 
-static int set_backend(mdl_study_t *study, const char *backend, mdl_error_t *err)
-{
-    free(study->trainer.backend);
-    study->trainer.backend = mdl_text("%s", backend);
-    return study->trainer.backend != NULL ? MDL_OK
-                                          : mdl_fail(err, MDL_E_MEMORY, "no memory for a name");
-}
-
 int mdl_rung_run(mdl_stage_t *stage, const mdl_rung_options_t *options, mdl_error_t *err)
 {
     mdl_study_t *study = NULL;
@@ -248,8 +241,7 @@ int mdl_rung_run(mdl_stage_t *stage, const mdl_rung_options_t *options, mdl_erro
     run_t run = {.stage = stage, .plan = &plan};
     int rc;
     MDL_TRY(mdl_stage_open_study(stage, &study));
-    if (options->backend != NULL)
-        MDL_TRY(set_backend(study, options->backend, err));
+    MDL_TRY(mdl_backend_override(study, options->backend, err));
     run.study = study;
     run.halving = mdl_rung_halving(study);
     MDL_TRY(mdl_rung_plan(stage, study, options, &plan, err));

@@ -13,6 +13,7 @@ expect 66 'run mordal-rung --study STUDY.yaml until it says that it has finished
 mordal-rung --study $study
 expect 66 'rung-2.h5' mordal-regress --study $study
 mordal-rung --study $study
+expect 64 'none of auto|cpu|cuda' mordal-regress --study $study --backend gpu
 expect 66 'run mordal-regress --study STUDY.yaml first' mordal-regress --study $study --final
 
 find study | sort > before
@@ -22,7 +23,7 @@ find study | sort | cmp before - || fail "the dry run touched something"
 mpiexec -n 2 mordal-regress --study $study
 sed -i 's/confidence: 0.9/confidence: 0.5/' $study
 expect 0 'settings changed, now regress.confidence=0.5' mordal-regress --study $study
-expect 0 'at ratio 1: error' mordal-regress --study $study --final
+expect 0 'at ratio 1: error' mordal-regress --study $study --final --backend strict
 expect 0 'up to date' mordal-regress --study $study --final
 
 # Other candidate clusters than the rungs were made from.
