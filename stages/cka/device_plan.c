@@ -33,6 +33,7 @@ static int bytes_of(const mdl_cka_settings_t *settings, mdl_plan_route_t route,
                                             .n_feat = n_feat,
                                             .tile = tile,
                                             .n_block = n_block,
+                                            .n_apart = settings->kernel == MDL_CKA_RBF,
                                             .is_double = is_double,
                                             .bfloat16 = settings->bfloat16},
                                    .n_column = mdl_full_device_column(tile, 0)};

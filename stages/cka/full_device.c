@@ -1,5 +1,7 @@
 #include "cka/full_device.h"
 
+#include "cka/rbf_sample.h"
+
 #include <stdlib.h>
 
 int64_t mdl_full_device_tile(int n_model, int64_t n_sample)
@@ -52,6 +54,8 @@ int mdl_full_device_open_gram(mdl_full_device_t *device, const mdl_means_t *mean
                                    .gamma = task->gamma,
                                    .drop_diagonal = task->settings->estimator == MDL_CKA_UNBIASED,
                                    .n_column = mdl_full_device_column(means->tile, units->n_row)};
+    if (task->gamma != NULL)
+        plan.rows.n_apart = mdl_rbf_sample_size(task->n_model, task->n_sample);
     rc = mdl_gram_device_open(&plan, &device->gram, err);
     free(n_feat);
     return rc;
@@ -151,6 +155,33 @@ int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *u
         *lines = tile.lines;
     }
     return rc;
+}
+
+/* They are the block beyond the last. */
+int mdl_full_device_sample_place(mdl_full_device_t *device, int model, void **x, mdl_error_t *err)
+{
+    return mdl_rows_device_want(mdl_gram_device_rows(device->gram), model, device->means->n_tile, 0,
+                                x, err);
+}
+
+int mdl_full_device_sample_take(mdl_full_device_t *device, int model, int64_t n, mdl_error_t *err)
+{
+    return mdl_rows_device_put(mdl_gram_device_rows(device->gram), model, device->means->n_tile, 0,
+                               n, err);
+}
+
+int mdl_full_device_sample(mdl_full_device_t *device, int64_t block, const double *own,
+                           const double *subtract, double *values, mdl_error_t *err)
+{
+    const mdl_means_t *means = device->means;
+    int rc = MDL_OK;
+    for (int a = 0; rc == MDL_OK && a < means->task->n_model; a++)
+        rc = load(device, a, block, 1, err);
+    if (rc != MDL_OK)
+        return rc;
+    return mdl_gram_device_sample(device->gram, block, mdl_means_rows(means, block), own,
+                                  subtract + block * means->tile, means->task->n_sample, values,
+                                  err);
 }
 
 int mdl_full_device_covariance(mdl_full_device_t *device, const mdl_feature_block_t *block,

@@ -39,6 +39,15 @@ int mdl_full_device_products(mdl_full_device_t *device, const mdl_row_units_t *u
                              int64_t j, int64_t next_i, int64_t next_j, double *total,
                              double *values, const double **lines, mdl_error_t *err);
 
+/* With the RBF kernel: where a model's rows of mdl_rbf_sample_run are to be read to, and that they
+ * were; then values: [n, n_pair] sums over a block of rows of the products of their kernel values
+ * less 1, less own: [n_model, n] and less subtract: [n_model, n_sample]. Not collective. Returns
+ * what reading returns. */
+int mdl_full_device_sample_place(mdl_full_device_t *device, int model, void **x, mdl_error_t *err);
+int mdl_full_device_sample_take(mdl_full_device_t *device, int model, int64_t n, mdl_error_t *err);
+int mdl_full_device_sample(mdl_full_device_t *device, int64_t block, const double *own,
+                           const double *subtract, double *values, mdl_error_t *err);
+
 /* The values of mdl_feature_device_finish for a block over all rows. Not collective. Returns what
  * reading returns. */
 int mdl_full_device_covariance(mdl_full_device_t *device, const mdl_feature_block_t *block,

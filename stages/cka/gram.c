@@ -1,4 +1,4 @@
-#include "cka/full_device.h"
+#include "cka/rbf_sample.h"
 #include "cka/row_units.h"
 #include "cka/tile_rows.h"
 #include "mpi/agree.h"
@@ -198,30 +198,26 @@ static void fold_rbf(void *data, int64_t item, const double *values)
     }
 }
 
-/* What centring takes away: with n' = n (biased) or n - 2, sum K L - 2/n' sum_i r_i s_i + R S / d,
- * r and s being the row sums, R and S their totals and d = n^2 or (n-1)(n-2). */
+/* What centring takes away: sum K L - 2 / row sum_i r_i s_i + R S / total, r and s being the row
+ * sums, R and S their totals, row and total the weights. */
 static void finish_rbf(work_t *work)
 {
     mdl_cka_task_t *task = work->task;
-    double n = (double)task->n_sample;
-    int biased = task->settings->estimator == MDL_CKA_BIASED;
-    double row_weight = biased ? n : n - 2;
-    double total_weight = biased ? n * n : (n - 1) * (n - 2);
-    double scale = biased ? (n - 1) * (n - 1) : n * (n - 3);
+    mdl_rbf_weights_t weights = mdl_rbf_weights(task);
     for (int a = 0; a < task->n_model; a++) {
         const double *mine = work->row_sum + a * task->n_sample;
         for (int64_t i = 0; i < task->n_sample; i++)
             work->trace[a] += mine[i];
-        task->sums->power[a] = work->product[mdl_cka_pair(a, a)] / scale;
+        task->sums->power[a] = work->product[mdl_cka_pair(a, a)] / weights.scale;
         for (int b = 0; b <= a; b++) {
             const double *other = work->row_sum + b * task->n_sample;
             int64_t pair = mdl_cka_pair(a, b);
             double rows = 0;
             for (int64_t i = 0; i < task->n_sample; i++)
                 rows += mine[i] * other[i];
-            task->sums->hsic[pair] = (work->product[pair] - 2 * rows / row_weight +
-                                      work->trace[a] * work->trace[b] / total_weight) /
-                                     scale;
+            task->sums->hsic[pair] = (work->product[pair] - 2 * rows / weights.row +
+                                      work->trace[a] * work->trace[b] / weights.total) /
+                                     weights.scale;
         }
     }
 }
@@ -333,6 +329,9 @@ static int run_rbf(MPI_Comm comm, work_t *work, int64_t n_item, mdl_error_t *err
     MDL_TRY(mdl_ordered_run(comm, &run, err));
     task->sums->bytes_sent += run.n_item * run.n_value * 8;
     finish_rbf(work);
+    mdl_tile_rows_free(&work->rows);
+    MDL_TRY(mdl_rbf_sample_run(comm, &work->means, work->device.gram != NULL ? &work->device : NULL,
+                               work->row_sum, err));
 done:
     return rc;
 }

@@ -2,6 +2,7 @@
 
 #include "cka/batch.h"
 #include "cka/estimate.h"
+#include "cka/rbf_sample.h"
 #include "cka/reader.h"
 #include "cka/row_sample.h"
 #include "cka/row_units.h"
@@ -85,18 +86,20 @@ static double gram_values(const sizes_t *s)
     return (1 + ceil(s->n / n_row)) * (2 * s->n_pair + s->n_model);
 }
 
-static mdl_cka_plan_t plan_gram(const sizes_t *s)
+static mdl_cka_plan_t plan_gram(const sizes_t *s, const mdl_cka_settings_t *settings)
 {
     double tile = tile_of(s), n_tile = ceil(s->n / tile), n_item = n_tile * (n_tile + 1) / 2;
     double data = s->n * s->sum_feat * s->size, held = tile * s->sum_feat * s->size;
     double sums = chunk_bytes(n_item, gram_values(s));
     int all = data <= (double)MDL_CKA_HELD_BYTES, some = held <= (double)MDL_CKA_HELD_BYTES;
-    double n_read = all ? 2 : some ? 1.5 + n_tile / 2 : 1 + n_tile;
+    int rbf = settings->kernel == MDL_CKA_RBF;
+    double n_read = (all ? 2 : some ? 1.5 + n_tile / 2 : 1 + n_tile) + rbf;
+    double sample = rbf ? (double)mdl_rbf_sample_size((int)s->n_model, (int64_t)s->n) : 0;
     return (mdl_cka_plan_t){
         .n_item = n_item,
         .item = "Gram tiles",
         .bytes_read = s->n * s->row_bytes * n_read,
-        .flops = s->n * s->n * (s->sum_feat + s->n_model * s->n_model / 2),
+        .flops = s->n * (s->n + 2 * sample) * (s->sum_feat + s->n_model * s->n_model / 2),
         .memory_per_rank = reader_bytes(s, tile, 1) +
                            s->size * tile * (2 * s->max_feat + s->n_model * tile) +
                            (all    ? data
@@ -126,7 +129,7 @@ mdl_cka_plan_t mdl_cka_plan(mdl_plan_route_t route, const mdl_cka_settings_t *se
 {
     sizes_t s = sizes_of(settings, archives);
     mdl_cka_plan_t plan = route == MDL_PLAN_MINIBATCH ? plan_minibatch(&s, settings)
-                          : route == MDL_PLAN_GRAM    ? plan_gram(&s)
+                          : route == MDL_PLAN_GRAM    ? plan_gram(&s, settings)
                                                       : plan_feature(&s);
     plan.bytes_sent_per_rank = n_rank > 1 ? plan.bytes_sent_per_rank / n_rank : 0;
     return plan;

@@ -116,6 +116,13 @@ int mdl_gram_device_finish(mdl_gram_device_t *gram, mdl_gram_tile_t *tile, mdl_e
     return no_device(err);
 }
 
+int mdl_gram_device_sample(mdl_gram_device_t *gram, int64_t block_j, int64_t n_j, const double *own,
+                           const double *columns, int64_t stride, double *sums, mdl_error_t *err)
+{
+    (void)gram, (void)block_j, (void)n_j, (void)own, (void)columns, (void)stride, (void)sums;
+    return no_device(err);
+}
+
 double mdl_feature_device_bytes(const mdl_feature_device_plan_t *plan, int64_t n_block)
 {
     (void)plan, (void)n_block;

@@ -45,6 +45,13 @@ mdl_rows_device_t *mdl_gram_device_rows(mdl_gram_device_t *gram);
 int mdl_gram_device_start(mdl_gram_device_t *gram, int64_t block_i, int64_t n_i, int64_t block_j,
                           int64_t n_j, mdl_error_t *err);
 
+/* RBF kernel: the values of the rows apart, block number n_block of the rows, with the n_j rows of
+ * block j (role 1), less 1, less own: [n_model, n_apart] and less columns: [n_model, n_j], stride
+ * apart; their products over these rows are summed for each of the rows apart: sums: [n_apart,
+ * n_pair]. Waits for them; no tile may be started and not finished. */
+int mdl_gram_device_sample(mdl_gram_device_t *gram, int64_t block_j, int64_t n_j, const double *own,
+                           const double *columns, int64_t stride, double *sums, mdl_error_t *err);
+
 /* Waits for the tile. */
 int mdl_gram_device_finish(mdl_gram_device_t *gram, mdl_gram_tile_t *tile, mdl_error_t *err);
 

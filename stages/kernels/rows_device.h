@@ -15,6 +15,7 @@ typedef struct {
     int n_model;
     const int64_t *n_feat; /* [n_model] */
     int64_t tile, n_block; /* rows of a block at most, and blocks of a model */
+    int64_t n_apart;       /* rows that are kept beside them as block number n_block; up to tile */
     int is_double;         /* rows and products are float64, else float32 */
     int bfloat16;          /* centred float32 rows are rounded to bfloat16, and summed in float32 */
     const double *reference, *mean; /* [sum of n_feat] what is subtracted, one after the other */

@@ -20,4 +20,7 @@ for estimator in biased unbiased; do
     expect 0 "route feature" mpiexec -n 2 mordal-cka --estimator $estimator --route feature \
         -o feature.h5 --force archives/*.h5
     "$python" "$check" check arrays feature.h5 0.2
+    expect 0 "route gram" mpiexec -n 2 mordal-cka --estimator $estimator --kernel rbf \
+        -o rbf.h5 --force archives/*.h5
+    "$python" "$check" check arrays rbf.h5 0.01
 done

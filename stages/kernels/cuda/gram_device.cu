@@ -53,6 +53,17 @@ __global__ void tile_to_rbf(T *tile, int64_t n_j, int64_t ld, const double *squa
                      : mdl::rbf_less_one(row[j], squares_i[i], squares_j[j], gamma);
 }
 
+/* A block a row. */
+template <typename T>
+__global__ void subtract(T *tile, int64_t n_j, int64_t ld, const double *rows,
+                         const double *columns)
+{
+    T *row = tile + (int64_t)blockIdx.x * ld;
+    double own = rows[blockIdx.x];
+    for (int64_t j = threadIdx.x; j < n_j; j += mdl::THREADS)
+        row[j] = (T)((double)row[j] - own - columns[j]);
+}
+
 /* A block a line: values line * apart + k * step for k < n. */
 template <typename T>
 __global__ void line_sums(const T *tile, int64_t apart, int64_t n, int64_t step, double *sums)
@@ -106,7 +117,8 @@ int allocate_all(mdl_gram_device_t *g, mdl_error_t *err)
     mdl::pipeline &d = g->rows.device;
     int64_t tile = g->rows.plan.tile, across = n_part(tile, g->n_column);
     size_t m = (size_t)g->rows.plan.n_model, size = g->rows.type.size, real = sizeof(double);
-    size_t n = (size_t)(n_part(tile, g->n_row) * across * n_pair(g->rows.plan.n_model));
+    int64_t down = n_part(tile, g->n_row), apart = g->rows.plan.n_apart;
+    size_t n = (size_t)((down > apart ? down : apart) * across * n_pair(g->rows.plan.n_model));
     size_t n_line = 2 * m * (size_t)tile;
     MDL_DO(allocate(d, &g->stack, m * (size_t)g->stride, size, "tiles of Gram matrices", err));
     MDL_DO(allocate(d, &g->products, (size_t)(tile * across) * m * m, size, "products", err));
@@ -123,14 +135,14 @@ struct place {
     int64_t slot, n;
 };
 
+/* The model's kernel matrix of rows i by rows j. */
 template <typename T>
-int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *err)
+int make_kernel(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *err)
 {
     const mdl_rows_device_t &rows = g->rows;
     const mdl::pipeline &d = rows.device;
     int64_t n_feat = rows.n_feat[(size_t)model], ld = n_part(j.n, g->n_column) * g->n_column;
     T *tile = static_cast<T *>(g->stack) + model * g->stride;
-    int on_diagonal = i.slot == j.slot;
     MDL_DO(
         mdl::multiply(d, rows.type,
                       {false, mdl::rows_at(rows, model, i.slot), mdl::rows_at(rows, model, j.slot),
@@ -140,15 +152,26 @@ int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *er
         MDL_CUDA(cudaMemset2DAsync(tile + j.n, (size_t)ld * sizeof(T), 0,
                                    (size_t)(ld - j.n) * sizeof(T), (size_t)i.n, d.compute));
     if (g->gamma.empty())
-        return on_diagonal ? launch(d, err, i.n, take_diagonal<T>, tile, i.n, ld, g->drop_diagonal,
-                                    g->lines + model * rows.plan.tile)
-                           : MDL_OK;
-    double *lines = g->lines + 2 * model * rows.plan.tile;
-    MDL_DO(launch(d, err, i.n, tile_to_rbf<T>, tile, j.n, ld,
+        return MDL_OK;
+    return launch(d, err, i.n, tile_to_rbf<T>, tile, j.n, ld,
                   mdl::rows_squares(rows, model, i.slot), mdl::rows_squares(rows, model, j.slot),
-                  g->gamma[(size_t)model], on_diagonal));
+                  g->gamma[(size_t)model], i.slot == j.slot);
+}
+
+template <typename T>
+int make_tile(mdl_gram_device_t *g, int model, place i, place j, mdl_error_t *err)
+{
+    const mdl::pipeline &d = g->rows.device;
+    int64_t side = g->rows.plan.tile, ld = n_part(j.n, g->n_column) * g->n_column;
+    T *tile = static_cast<T *>(g->stack) + model * g->stride;
+    MDL_DO(make_kernel<T>(g, model, i, j, err));
+    if (g->gamma.empty())
+        return i.slot == j.slot ? launch(d, err, i.n, take_diagonal<T>, tile, i.n, ld,
+                                         g->drop_diagonal, g->lines + model * side)
+                                : MDL_OK;
+    double *lines = g->lines + 2 * model * side;
     MDL_DO(launch(d, err, i.n, line_sums<T>, tile, ld, j.n, 1, lines));
-    return launch(d, err, j.n, line_sums<T>, tile, 1, i.n, ld, lines + rows.plan.tile);
+    return launch(d, err, j.n, line_sums<T>, tile, 1, i.n, ld, lines + side);
 }
 
 template <typename T> int start(mdl_gram_device_t *g, place i, place j, mdl_error_t *err)
@@ -165,6 +188,24 @@ template <typename T> int start(mdl_gram_device_t *g, place i, place j, mdl_erro
                   g->n_row, across, n_model, g->sums);
 }
 
+/* As start, for the rows apart; what is subtracted is in lines. */
+template <typename T> int start_sample(mdl_gram_device_t *g, place i, place j, mdl_error_t *err)
+{
+    const mdl::pipeline &d = g->rows.device;
+    int n_model = g->rows.plan.n_model;
+    int64_t across = n_part(j.n, g->n_column), side = g->rows.plan.tile;
+    for (int a = 0; a < n_model; a++) {
+        const double *lines = g->lines + 2 * a * side;
+        MDL_DO(make_kernel<T>(g, a, i, j, err));
+        MDL_DO(launch(d, err, i.n, subtract<T>, static_cast<T *>(g->stack) + a * g->stride, j.n,
+                      across * g->n_column, lines, lines + side));
+    }
+    MDL_DO(mdl::multiply_chunks(d, g->rows.type, g->stack, n_model, g->stride, g->n_column,
+                                i.n * across, g->products, err));
+    return launch(d, err, i.n * across, add_rows<T>, static_cast<const T *>(g->products), i.n, 1,
+                  across, n_model, g->sums);
+}
+
 } // namespace
 
 extern "C" double mdl_gram_device_bytes(const mdl_gram_device_plan_t *plan, int64_t n_block)
@@ -173,7 +214,8 @@ extern "C" double mdl_gram_device_bytes(const mdl_gram_device_plan_t *plan, int6
     double m = plan->rows.n_model, tile = (double)plan->rows.tile;
     double across = (double)n_part(plan->rows.tile, plan->n_column);
     return size * m * tile * across * ((double)plan->n_column + m) +
-           mdl::rows_other_bytes(plan->rows) + (double)n_block * mdl::rows_block_bytes(plan->rows);
+           mdl::rows_other_bytes(plan->rows) +
+           (double)(n_block + (plan->rows.n_apart > 0)) * mdl::rows_block_bytes(plan->rows);
 }
 
 extern "C" int mdl_gram_device_open(const mdl_gram_device_plan_t *plan, mdl_gram_device_t **gram,
@@ -239,5 +281,35 @@ extern "C" int mdl_gram_device_finish(mdl_gram_device_t *g, mdl_gram_tile_t *til
 {
     MDL_CUDA(cudaEventSynchronize(g->done));
     *tile = g->tile;
+    return MDL_OK;
+}
+
+extern "C" int mdl_gram_device_sample(mdl_gram_device_t *g, int64_t block_j, int64_t n_j,
+                                      const double *own, const double *columns, int64_t stride,
+                                      double *sums, mdl_error_t *err)
+{
+    const mdl_rows_device_plan_t &plan = g->rows.plan;
+    cudaStream_t stream = g->rows.device.compute;
+    place i = {mdl::rows_slot(g->rows, plan.n_block, 0), plan.n_apart};
+    place j = {mdl::rows_slot(g->rows, block_j, 1), n_j};
+    int64_t across = n_part(n_j, g->n_column), pairs = n_pair(plan.n_model);
+    size_t n = (size_t)(i.n * across * pairs), real = sizeof(double);
+    for (int64_t a = 0; a < plan.n_model; a++) {
+        double *lines = g->host_lines + 2 * a * plan.tile;
+        memcpy(lines, own + a * i.n, (size_t)i.n * real);
+        memcpy(lines + plan.tile, columns + a * stride, (size_t)n_j * real);
+    }
+    MDL_CUDA(cudaMemcpyAsync(g->lines, g->host_lines,
+                             2 * (size_t)plan.n_model * (size_t)plan.tile * real,
+                             cudaMemcpyHostToDevice, stream));
+    MDL_DO(plan.is_double ? start_sample<double>(g, i, j, err) : start_sample<float>(g, i, j, err));
+    MDL_CUDA(cudaMemcpyAsync(g->host_sums, g->sums, n * real, cudaMemcpyDeviceToHost, stream));
+    MDL_CUDA(cudaStreamSynchronize(stream));
+    for (int64_t s = 0; s < i.n; s++)
+        for (int64_t pair = 0; pair < pairs; pair++) {
+            sums[s * pairs + pair] = 0;
+            for (int64_t c = 0; c < across; c++)
+                sums[s * pairs + pair] += g->host_sums[(s * across + c) * pairs + pair];
+        }
     return MDL_OK;
 }

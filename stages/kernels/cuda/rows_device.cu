@@ -113,9 +113,11 @@ int mdl::rows_make_room(mdl_rows_device_t &rows, mdl_error_t *err)
     /* A tenth stays for cuBLAS and for those whose need isn't known. */
     double room = 0.9 * (double)left / (plan.n_sharer > 1 ? plan.n_sharer : 1);
     int64_t least = plan.n_block < 2 ? plan.n_block : 2;
-    rows.n_slot = (int64_t)fmin(room / rows_block_bytes(plan), (double)plan.n_block);
+    int64_t apart = plan.n_apart > 0;
+    rows.n_slot = (int64_t)fmin(room / rows_block_bytes(plan) - apart, (double)plan.n_block);
     rows.n_slot = rows.n_slot < least ? least : rows.n_slot;
-    size_t n_slot = (size_t)rows.n_slot, n_value = n_slot * (size_t)rows.n_feat_all * tile;
+    size_t n_slot = (size_t)(rows.n_slot + apart),
+           n_value = n_slot * (size_t)rows.n_feat_all * tile;
     rows.there.assign(n_slot * n_model, -1);
     MDL_DO(
         allocate(rows.device, &rows.values, n_value, rows.type.input_size, "blocks of rows", err));
@@ -131,6 +133,8 @@ void mdl::rows_close(mdl_rows_device_t &rows)
 
 int64_t mdl::rows_slot(const mdl_rows_device_t &rows, int64_t block, int role)
 {
+    if (block == rows.plan.n_block)
+        return rows.n_slot;
     if (rows.n_slot >= rows.plan.n_block || block < rows.n_slot - 2)
         return block;
     return rows.n_slot - 2 + role;

@@ -12,8 +12,8 @@ struct mdl_rows_device {
     mdl_rows_device_plan_t plan;         /* without its pointers */
     std::vector<int64_t> n_feat, offset; /* [n_model] */
     std::vector<int> exponent;
-    int64_t n_feat_all, n_slot;
-    std::vector<int64_t> there; /* [n_slot, n_model] block, -1: none */
+    int64_t n_feat_all, n_slot; /* the slot beyond has the rows apart */
+    std::vector<int64_t> there; /* [n_slot + 1, n_model] block, -1: none */
     mdl::reals type;
     mdl::pipeline device;
     mdl::upload upload;

@@ -229,13 +229,19 @@ static void little_memory_is_made_do_with_or_said(void **state)
     assert_int_equal(mdl_device_describe(0, &found, &err), MDL_OK);
     if (strcmp(found.name, "CUDA on the host") != 0)
         skip();
-    /* For two of the three blocks of rows, beside tiles or covariances. */
+    /* For two of the three blocks of rows, beside tiles or covariances, and the RBF kernel's
+     * sample.
+     */
     mdl_cka_settings_t settings = settings_of(MDL_CKA_UNBIASED, MDL_FLOAT64);
     setenv("HOST_CUDA_MEMORY", "4940000", 1);
     compare(settings, 1e-13);
     settings.route = MDL_CKA_FEATURE;
     setenv("HOST_CUDA_MEMORY", "2700000", 1);
     compare(settings, 1e-13);
+    settings.route = MDL_CKA_GRAM;
+    settings.kernel = MDL_CKA_RBF;
+    setenv("HOST_CUDA_MEMORY", "4450000", 1);
+    compare(settings, 1e-12);
     setenv("HOST_CUDA_MEMORY", "100000", 1);
     expect_refusal(settings_of(MDL_CKA_MINIBATCH, MDL_FLOAT32), MDL_E_MEMORY, "smaller --batch");
     expect_refusal(settings_of(MDL_CKA_BIASED, MDL_FLOAT32), MDL_E_MEMORY, "fewer models");
