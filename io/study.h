@@ -88,6 +88,7 @@ typedef struct {
         int shard;                    /* a candidate's frozen weights over its group's ranks */
 
         int64_t epochs, batch; /* passes over the alignment set at ratio 1; samples a step */
+        int64_t pack_length;   /* positions of samples that pass together, 0 = one at a time */
         double learning_rate, beta1, beta2, epsilon;
         char *schedule;      /* linear | cosine: how the learning rate falls */
         double warmup_ratio; /* share of the alignment run over which it rises from 0 */

@@ -62,7 +62,9 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int 
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
                             mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
                             &options, run->study->seed, &run->adapter, err));
-    MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, max_length(run),
+    int64_t n_position = mdl_training_max_length(
+        &settings, mdl_decoder_config(run->inputs->decoder), max_length(run));
+    MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, n_position,
                               train ? settings.keep : MDL_KEEP_KEYS, &run->workspace, err));
     MDL_TRY(mdl_training_new(&settings, run->inputs->corpus, run->inputs->features, run->adapter,
                              run->workspace, &run->training, err));

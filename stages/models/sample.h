@@ -1,4 +1,4 @@
-/* One sample through projector and decoder: loss, gradient, hidden states, greedy answer.
+/* A sample through projector and decoder: loss, gradient, hidden states, greedy answer.
  *
  * The sequence is token[0 .. visual_at), the n_visual projected features, token[visual_at .. ),
  * n_token + n_visual positions in all. A scored token is predicted from the position before it
@@ -30,6 +30,13 @@ int mdl_sample_loss(mdl_workspace_t *workspace, const mdl_sample_t *sample, doub
 /* The same sum, and adds scale * d(loss_sum)/d(param) to the adapter's grad [n_param]. */
 int mdl_sample_gradient(mdl_workspace_t *workspace, const mdl_sample_t *sample, double scale,
                         double *loss_sum, mdl_error_t *err);
+
+/* The same of n_sample samples that pass through the decoder together, one behind the other, each
+ * with positions and attention of its own (Krell et al. 2021, arXiv 2107.02027): the
+ * sums of their losses and gradients, equal to those of the samples alone but for rounding. Their
+ * positions up to the last scored tokens must fit the workspace together. */
+int mdl_pack_gradient(mdl_workspace_t *workspace, const mdl_sample_t *sample, int64_t n_sample,
+                      double scale, double *loss_sum, mdl_error_t *err);
 
 /* The last hidden states after the final norm into hidden [n_token + n_visual, d]. */
 int mdl_sample_hidden(mdl_workspace_t *workspace, const mdl_sample_t *sample, float *hidden,

@@ -1,6 +1,8 @@
 #include "models/training.h"
 
+#include "models/pass.h"
 #include "models/sample_order.h"
+#include "models/workspace_memory.h"
 #include "mpi/agree.h"
 #include "mpi/block.h"
 #include "mpi/stop.h"
@@ -18,6 +20,7 @@ mdl_training_settings_t mdl_training_settings(const mdl_study_t *study)
     return (mdl_training_settings_t){
         .epochs = study->trainer.epochs,
         .batch = study->trainer.batch,
+        .pack_length = study->trainer.pack_length,
         .optimiser = {.learning_rate = study->trainer.learning_rate,
                       .schedule = strcmp(study->trainer.schedule, "cosine") == 0
                                       ? MDL_SCHEDULE_COSINE
@@ -44,6 +47,14 @@ int64_t mdl_training_step_at(double ratio, int64_t total_steps)
     if (step < 1)
         return 1;
     return step > total_steps ? total_steps : step;
+}
+
+int64_t mdl_training_max_length(const mdl_training_settings_t *settings,
+                                const mdl_model_config_t *config, int64_t longest)
+{
+    int64_t pack = settings->pack_length < config->n_max_position ? settings->pack_length
+                                                                  : config->n_max_position;
+    return pack > longest ? pack : longest;
 }
 
 static int check(const mdl_training_settings_t *settings, const mdl_adapter_t *adapter,
@@ -94,6 +105,9 @@ int mdl_training_new(const mdl_training_settings_t *settings, const mdl_corpus_t
     MDL_TRY(
         mdl_alloc(&made->order, (size_t)corpus->n_train, sizeof *made->order, "sample order", err));
     MDL_TRY(mdl_alloc(&made->place, n_place, sizeof *made->place, "batch", err));
+    MDL_TRY(mdl_alloc(&made->length, n_place, sizeof *made->length, "batch", err));
+    MDL_TRY(mdl_packs_new(&made->packs, settings->batch, err));
+    MDL_TRY(mdl_alloc(&made->pack, n_place, sizeof *made->pack, "batch", err));
     MDL_TRY(mdl_alloc(&made->ledger, n_place + N_FLAG, sizeof *made->ledger, "batch", err));
     *training = made;
     made = NULL;
@@ -112,6 +126,9 @@ void mdl_training_free(mdl_training_t *training)
     mdl_rank_sum_close(&training->ranks);
     free(training->order);
     free(training->place);
+    free(training->length);
+    mdl_packs_free(&training->packs);
+    free(training->pack);
     free(training->ledger);
     free(training);
 }
@@ -126,6 +143,21 @@ mdl_sample_t mdl_training_sample(const mdl_corpus_t *corpus, const mdl_features_
                           .visual_at = corpus->visual_at[sample],
                           .n_visual = features->n_visual,
                           .feature = mdl_features_of(features, sample)};
+}
+
+/* The packs of the step's places, a function of their samples alone. */
+static void make_packs(mdl_training_t *training)
+{
+    int64_t room = training->workspace->max_length, capacity = training->settings.pack_length;
+    for (int64_t i = 0; i < training->settings.batch; i++) {
+        int64_t sample = training->place[i];
+        training->length[i] = 0;
+        if (sample < 0)
+            continue;
+        mdl_sample_t one = mdl_training_sample(training->corpus, training->features, sample);
+        training->length[i] = mdl_pass_n_needed(&one);
+    }
+    mdl_packs_fill(&training->packs, training->length, capacity < room ? capacity : room);
 }
 
 /* Fills place with the samples of the next step and returns their number of scored tokens. */
@@ -148,16 +180,16 @@ static int64_t take_batch(mdl_training_t *training)
     return n_scored;
 }
 
-/* The places [*first, *end) of a batch that rank owns: a branch of the tree where n_rank is a power
- * of two, a block otherwise. */
-static void own_places(int64_t batch, int n_rank, int rank, int64_t *first, int64_t *end)
+/* The packs [*first, *end) of n that rank owns: a branch of the tree where n_rank is a power of
+ * two, a block otherwise. */
+static void own_packs(int64_t n, int n_rank, int rank, int64_t *first, int64_t *end)
 {
     if ((n_rank & (n_rank - 1)) != 0) {
-        mdl_block_range(batch, n_rank, rank, first, end);
+        mdl_block_range(n, n_rank, rank, first, end);
         return;
     }
     *first = 0;
-    *end = batch;
+    *end = n;
     for (int bit = n_rank / 2; bit > 0; bit /= 2) {
         int64_t middle = *first + (*end - *first + 1) / 2;
         if (rank & bit)
@@ -167,27 +199,46 @@ static void own_places(int64_t batch, int n_rank, int rank, int64_t *first, int6
     }
 }
 
-/* The gradient of one place into sum; adding 0 turns -0 into 0, as adding an empty branch does. */
-static int sum_place(mdl_training_t *training, int64_t place, double scale, float *sum,
-                     mdl_error_t *err)
+/* The samples of a pack, checked, into training->pack. */
+static int gather_pack(mdl_training_t *training, int64_t pack, int64_t *n_sample, mdl_error_t *err)
 {
-    const mdl_backend_t *be = training->backend;
-    mdl_adapter_t *adapter = training->adapter;
-    int64_t sample = training->place[place];
-    size_t n_byte = (size_t)adapter->n_param * sizeof *sum;
-    be->zero(sum, n_byte);
-    if (sample < 0)
-        return MDL_OK;
-    mdl_sample_t one = mdl_training_sample(training->corpus, training->features, sample);
-    be->zero(adapter->grad, n_byte);
-    int rc = mdl_sample_gradient(training->workspace, &one, scale, &training->ledger[place], err);
-    if (rc != MDL_OK)
-        return mdl_error_prefix(err, "%s: sample %lld", training->corpus->path, (long long)sample);
-    be->vector_add(sum, adapter->grad, adapter->n_param);
+    const mdl_packs_t *packs = &training->packs;
+    *n_sample = 0;
+    for (int64_t i = packs->begin[pack]; i < packs->begin[pack + 1]; i++) {
+        int64_t sample = training->place[packs->member[i]];
+        if (sample < 0)
+            continue;
+        mdl_sample_t *one = &training->pack[(*n_sample)++];
+        *one = mdl_training_sample(training->corpus, training->features, sample);
+        if (mdl_pass_check(training->workspace, one, 0, err) != MDL_OK)
+            return mdl_error_prefix(err, "%s: sample %lld", training->corpus->path,
+                                    (long long)sample);
+    }
     return MDL_OK;
 }
 
-/* The gradient of the places [first, end) into the sum of level; deeper levels are scratch. */
+/* The gradient of one pack into sum; adding 0 turns -0 into 0, as adding an empty branch does. */
+static int sum_pack(mdl_training_t *training, int64_t pack, double scale, float *sum,
+                    mdl_error_t *err)
+{
+    const mdl_backend_t *be = training->backend;
+    mdl_adapter_t *adapter = training->adapter;
+    size_t n_byte = (size_t)adapter->n_param * sizeof *sum;
+    int64_t n_sample;
+    int rc;
+    be->zero(sum, n_byte);
+    MDL_TRY(gather_pack(training, pack, &n_sample, err));
+    if (n_sample == 0)
+        goto done;
+    be->zero(adapter->grad, n_byte);
+    MDL_TRY(mdl_pack_gradient(training->workspace, training->pack, n_sample, scale,
+                              &training->ledger[pack], err));
+    be->vector_add(sum, adapter->grad, adapter->n_param);
+done:
+    return rc;
+}
+
+/* The gradient of the packs [first, end) into the sum of level; deeper levels are scratch. */
 static int sum_branch(mdl_training_t *training, int64_t first, int64_t end, double scale,
                       int64_t level, mdl_error_t *err)
 {
@@ -198,7 +249,7 @@ static int sum_branch(mdl_training_t *training, int64_t first, int64_t end, doub
         return MDL_OK;
     }
     if (end - first == 1)
-        return sum_place(training, first, scale, sum, err);
+        return sum_pack(training, first, scale, sum, err);
     int64_t middle = first + (end - first + 1) / 2;
     int rc = sum_branch(training, first, middle, scale, level, err);
     if (rc == MDL_OK)
@@ -231,7 +282,8 @@ int mdl_training_step(mdl_training_t *training, MPI_Comm group, int ask_checkpoi
     MPI_Comm_size(group, &n_rank);
     memset(training->ledger, 0, (size_t)(batch + N_FLAG) * sizeof *training->ledger);
     int64_t n_scored = take_batch(training);
-    own_places(batch, n_rank, rank, &first, &end);
+    make_packs(training);
+    own_packs(training->packs.n_pack, n_rank, rank, &first, &end);
     int rc = sum_branch(training, first, end, 1 / (double)n_scored, 0, err);
     flag[STOP] = mdl_stop_wanted();
     flag[CHECKPOINT] = rank == 0 && ask_checkpoint;
@@ -258,15 +310,17 @@ int mdl_training_warm_up(const mdl_training_settings_t *settings, const mdl_deco
                          mdl_adapter_t **adapter, mdl_error_t *err)
 {
     const mdl_adapter_options_t projector_alone = {0};
+    mdl_training_settings_t one_at_a_time = *settings;
     mdl_adapter_t *made = NULL;
     mdl_workspace_t *workspace = NULL;
     mdl_training_t *training = NULL;
     int rc;
+    one_at_a_time.pack_length = 0;
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(decoder), mdl_decoder_config(decoder),
                             features->n_feat, &projector_alone, settings->seed, &made, err));
     MDL_TRY(mdl_workspace_new(decoder, made, corpus->max_length + features->n_visual,
                               settings->keep, &workspace, err));
-    MDL_TRY(mdl_training_new(settings, corpus, features, made, workspace, &training, err));
+    MDL_TRY(mdl_training_new(&one_at_a_time, corpus, features, made, workspace, &training, err));
     for (int64_t i = 0; i < n_step && training->step < training->total_steps; i++) {
         mdl_step_t step;
         MDL_TRY(mdl_training_step(training, MPI_COMM_SELF, 0, &step, err));

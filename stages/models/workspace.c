@@ -88,6 +88,9 @@ static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_
     ws->token_at = (int32_t *)take(arena, t, 1);
     ws->target = (int32_t *)take(arena, t, 1);
     ws->target_at = (int32_t *)take(arena, t, 1);
+    ws->position = (int32_t *)take(arena, t, 1);
+    ws->begin = (int32_t *)take(arena, t, 1);
+    ws->visual_at = (int32_t *)take(arena, t, 1);
     ws->best = (int32_t *)take(arena, 1, 1);
     ws->loss = (double *)(void *)take(arena, 2, 1);
     ws->feature = take(arena, t, n_vision_feat);
@@ -95,7 +98,10 @@ static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_
         int64_t t_table = i == 0 || config->n_window > 0 ? t : 0;
         ws->cosine[i] = take(arena, t_table, config->n_head_feat / 2);
         ws->sine[i] = take(arena, t_table, config->n_head_feat / 2);
+        ws->pack_cosine[i] = take(arena, t_table, config->n_head_feat / 2);
+        ws->pack_sine[i] = take(arena, t_table, config->n_head_feat / 2);
     }
+    ws->visual = take(arena, t, d);
     ws->projected = take(arena, t, d);
     ws->gelu = take(arena, t, d);
     ws->out = take(arena, t, d);

@@ -48,16 +48,20 @@ struct mdl_workspace {
 
     int32_t *token, *token_at;   /* [T] the ids of a sample's tokens, and their positions */
     int32_t *target, *target_at; /* [T] the scored ones, and the positions that predict them */
+    int32_t *position, *begin;   /* [T] of a pack's rows: in their samples, and where those begin */
+    int32_t *visual_at;          /* [T] the rows of the visual tokens */
     int32_t *best;               /* [1] the most probable token */
     double *loss;                /* [1] */
     float *feature;              /* [T, n_vision_feat] */
 
     float *cosine[2], *sine[2]; /* [T, n_head_feat / 2]; 1: of the local blocks, where there are */
-    float *projected;           /* [T, d] feature W1' + b1 */
-    float *gelu;                /* [T, d] */
-    float *out;                 /* [T, d] the residual stream after the last block */
-    float *inverse;             /* [T] of the final norm */
-    float *normed;              /* [T, d] last hidden states */
+    float *pack_cosine[2], *pack_sine[2]; /* the same at the positions of a pack's rows */
+    float *visual;                        /* [T, d] the visual tokens, or the gradient for them */
+    float *projected;                     /* [T, d] feature W1' + b1 */
+    float *gelu;                          /* [T, d] */
+    float *out;                           /* [T, d] the residual stream after the last block */
+    float *inverse;                       /* [T] of the final norm */
+    float *normed;                        /* [T, d] last hidden states */
 
     float *picked;  /* [L, d] hidden states of the rows whose logits are wanted */
     float *logit;   /* [L, n_vocab] */

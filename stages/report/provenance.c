@@ -65,6 +65,7 @@ static void draw_trainer(mdl_buffer_t *page, const mdl_study_t *study)
         return;
     add_number(page, "trainer.epochs", (double)study->trainer.epochs);
     add_number(page, "trainer.batch", (double)study->trainer.batch);
+    add_number(page, "trainer.pack_length", (double)study->trainer.pack_length);
     add_number(page, "trainer.learning_rate", study->trainer.learning_rate);
     add_text(page, "trainer.schedule", study->trainer.schedule);
     add_number(page, "trainer.warmup_ratio", study->trainer.warmup_ratio);

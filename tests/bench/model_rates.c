@@ -2,7 +2,8 @@
  * of projector and LoRA, or feature extraction. compare_pytorch.py makes the folders and runs
  * PyTorch on the same work.
  *
- * usage: mpiexec -n RANKS bench_model_rates train FOLDER STEPS BATCH VISUAL TOKENS [checkpointed]
+ * usage: mpiexec -n RANKS bench_model_rates train FOLDER STEPS BATCH VISUAL TOKENS [PACK_LENGTH]
+ *                                           [checkpointed]
  *        mpiexec -n RANKS bench_model_rates extract FOLDER ROUNDS BATCH SIDE
  *        bench_model_rates load FOLDER
  * prints: wall and cpu seconds of the best step (round) or of loading, peak bytes of all ranks
@@ -89,7 +90,7 @@ static void keep_best(best_t *best, double wall, double cpu, int round)
         best->cpu = cpu;
 }
 
-static best_t train(char **argv, mdl_keep_t keep)
+static best_t train(int argc, char **argv)
 {
     mdl_error_t err;
     mdl_decoder_t *decoder;
@@ -101,10 +102,13 @@ static best_t train(char **argv, mdl_keep_t keep)
     best_t best = {0, 0};
     int n_step = atoi(argv[3]);
     int64_t batch = atoll(argv[4]), n_visual = atoll(argv[5]), n_token = atoll(argv[6]);
+    int checkpointed = strcmp(argv[argc - 1], "checkpointed") == 0;
     mdl_adapter_options_t options = {.rank = 8, .alpha = 16};
     const mdl_training_settings_t settings = {
         .epochs = 1,
         .batch = batch,
+        .pack_length = argc - checkpointed > 7 ? atoll(argv[7]) : 0,
+        .keep = checkpointed ? MDL_KEEP_INPUTS : MDL_KEEP_ALL,
         .optimiser = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}};
     check(mdl_linear_targets("q_proj,v_proj", &options.targets, &err), &err);
     check(mdl_decoder_load(mdl_backend_cpu(), argv[2], &decoder, &err), &err);
@@ -112,7 +116,10 @@ static best_t train(char **argv, mdl_keep_t keep)
     make_data(&corpus, &features, (n_step + 1) * batch, n_visual, n_token, config->n_vocab);
     check(mdl_adapter_new(mdl_backend_cpu(), config, N_VISION_FEAT, &options, 1, &adapter, &err),
           &err);
-    check(mdl_workspace_new(decoder, adapter, n_token + n_visual, keep, &workspace, &err), &err);
+    check(mdl_workspace_new(decoder, adapter,
+                            mdl_training_max_length(&settings, config, n_token + n_visual),
+                            settings.keep, &workspace, &err),
+          &err);
     check(mdl_training_new(&settings, &corpus, &features, adapter, workspace, &training, &err),
           &err);
     for (int step = 0; step <= n_step; step++) {
@@ -172,10 +179,8 @@ int main(int argc, char **argv)
     struct rusage usage;
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (argc == 7 && strcmp(argv[1], "train") == 0)
-        best = train(argv, MDL_KEEP_ALL);
-    else if (argc == 8 && strcmp(argv[1], "train") == 0 && strcmp(argv[7], "checkpointed") == 0)
-        best = train(argv, MDL_KEEP_INPUTS);
+    if (argc >= 7 && argc <= 9 && strcmp(argv[1], "train") == 0)
+        best = train(argc, argv);
     else if (argc == 6 && strcmp(argv[1], "extract") == 0)
         best = extract(argv);
     else if (argc == 3 && strcmp(argv[1], "load") == 0)

@@ -226,6 +226,24 @@ static void a_checkpointed_run_is_resumed(void **state)
     synthetic_free(switched);
 }
 
+/* Packs follow from the step, as the samples do. */
+static void a_packed_run_is_resumed(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_study_t *studies[2] = {new_study("packed"), new_study("packed-parts")};
+    for (int i = 0; i < 2; i++)
+        studies[i]->trainer.pack_length = 20;
+    check(train(studies[0], 0.25, &err), &err);
+    check(train(studies[1], 0.0625, &err), &err);
+    check(train(studies[1], 0.125, &err), &err);
+    check(train(studies[1], 0.25, &err), &err);
+    assert_same_state(studies[0], studies[1], 20);
+    assert_other_state(studies[0], undisturbed, 20);
+    synthetic_free(studies[0]);
+    synthetic_free(studies[1]);
+}
+
 /* With everything on that the optimiser has: what it does at a step follows from the step. */
 static void every_schedule_is_resumed(void **state)
 {
@@ -491,6 +509,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(training_leaves_a_checkpoint_at_every_mark),
         cmocka_unit_test(resuming_changes_nothing),
         cmocka_unit_test(a_checkpointed_run_is_resumed),
+        cmocka_unit_test(a_packed_run_is_resumed),
         cmocka_unit_test(every_schedule_is_resumed),
         cmocka_unit_test(a_stop_is_resumed),
         cmocka_unit_test(sharding_changes_nothing),

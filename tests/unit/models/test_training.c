@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-enum { N_STEP = 40 };
+/* NEEDED: positions that the loss of a synthetic sample depends on. */
+enum { N_STEP = 40, NEEDED = 5 };
 
 typedef struct {
     mdl_decoder_t *decoder;
@@ -52,8 +53,10 @@ static void open_run_on(run_t *run, const mdl_backend_t *backend, int64_t epochs
     check(mdl_adapter_new(backend, mdl_decoder_config(run->decoder), run->features->n_feat,
                           &options, 1, &run->adapter, &err),
           &err);
-    check(mdl_workspace_new(run->decoder, run->adapter, run->corpus->max_length + 1, settings.keep,
-                            &run->workspace, &err),
+    int64_t n_position = mdl_training_max_length(&settings, mdl_decoder_config(run->decoder),
+                                                 run->corpus->max_length + 1);
+    check(mdl_workspace_new(run->decoder, run->adapter, n_position, settings.keep, &run->workspace,
+                            &err),
           &err);
     check(mdl_training_new(&settings, run->corpus, run->features, run->adapter, run->workspace,
                            &run->training, &err),
@@ -99,31 +102,65 @@ static void loss_falls(void **state)
     close_run(&run);
 }
 
-/* Batches that ranks share evenly, unevenly, and whose last is short. */
+static void compare_with_one_rank(int64_t batch)
+{
+    run_t shared, alone;
+    double losses[N_STEP], expected[N_STEP];
+    open_run(&shared, 1, batch);
+    open_run(&alone, 1, batch);
+    int n_step = shared.training->total_steps < 8 ? (int)shared.training->total_steps : 8;
+    train(&shared, MPI_COMM_WORLD, n_step, losses);
+    train(&alone, MPI_COMM_SELF, n_step, expected);
+    size_t n_byte = (size_t)alone.adapter->n_param * sizeof(float);
+    if (n_rank != 3) {
+        assert_memory_equal(losses, expected, (size_t)n_step * sizeof *losses);
+        assert_memory_equal(shared.adapter->param, alone.adapter->param, n_byte);
+        assert_memory_equal(shared.training->adam_m, alone.training->adam_m, n_byte);
+        assert_memory_equal(shared.training->adam_v, alone.training->adam_v, n_byte);
+    }
+    for (int i = 0; i < n_step; i++)
+        assert_true(fabs(losses[i] - expected[i]) <= 1e-5 * expected[i]);
+    close_run(&shared);
+    close_run(&alone);
+}
+
+/* Batches that ranks share evenly, unevenly, and whose last is short; with samples that pass one at
+ * a time, some together, and all of a batch, so that some ranks have nothing to do. */
 static void ranks_agree(void **state)
 {
     (void)state;
-    static const int64_t batches[] = {1, 5, 6, 8, 36};
-    for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
-        run_t shared, alone;
-        double losses[N_STEP], expected[N_STEP];
-        open_run(&shared, 1, batches[b]);
-        open_run(&alone, 1, batches[b]);
-        int n_step = shared.training->total_steps < 8 ? (int)shared.training->total_steps : 8;
-        train(&shared, MPI_COMM_WORLD, n_step, losses);
-        train(&alone, MPI_COMM_SELF, n_step, expected);
-        size_t n_byte = (size_t)alone.adapter->n_param * sizeof(float);
-        if (n_rank != 3) {
-            assert_memory_equal(losses, expected, (size_t)n_step * sizeof *losses);
-            assert_memory_equal(shared.adapter->param, alone.adapter->param, n_byte);
-            assert_memory_equal(shared.training->adam_m, alone.training->adam_m, n_byte);
-            assert_memory_equal(shared.training->adam_v, alone.training->adam_v, n_byte);
+    static const int64_t batches[] = {1, 5, 6, 8, 36}, lengths[] = {0, 2 * NEEDED, 1000};
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+            study->trainer.pack_length = lengths[i];
+            compare_with_one_rank(batches[b]);
         }
-        for (int i = 0; i < n_step; i++)
-            assert_true(fabs(losses[i] - expected[i]) <= 1e-5 * expected[i]);
-        close_run(&shared);
-        close_run(&alone);
-    }
+    study->trainer.pack_length = 0;
+}
+
+/* Sums in other orders: losses of the first step differ by some 1e-7, and Adam, which divides by
+ * the gradients' size, lets that grow along the way. */
+static void packs_change_rounding_alone(void **state)
+{
+    (void)state;
+    run_t one_by_one, packed;
+    double expected[N_STEP], losses[N_STEP];
+    open_run(&one_by_one, 5, 6);
+    study->trainer.pack_length = 4 * NEEDED;
+    open_run(&packed, 5, 6);
+    study->trainer.pack_length = 0;
+    train(&one_by_one, MPI_COMM_WORLD, N_STEP, expected);
+    train(&packed, MPI_COMM_WORLD, N_STEP, losses);
+    assert_int_equal(one_by_one.training->packs.n_pack, 6);
+    assert_int_equal(packed.training->packs.n_pack, 2);
+    print_message("losses differ by %.1e at the first step, %.1e at the last\n",
+                  fabs(losses[0] / expected[0] - 1),
+                  fabs(losses[N_STEP - 1] / expected[N_STEP - 1] - 1));
+    assert_true(fabs(losses[0] - expected[0]) <= 1e-6 * expected[0]);
+    for (int i = 0; i < N_STEP; i++)
+        assert_true(fabs(losses[i] - expected[i]) <= 1e-5 * expected[i]);
+    close_run(&one_by_one);
+    close_run(&packed);
 }
 
 /* Same bits where the same functions compute; a GPU sums in other orders, so that losses of some 3
@@ -339,6 +376,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(ranks_agree),
+        cmocka_unit_test(packs_change_rounding_alone),
         cmocka_unit_test(backends_agree),
         cmocka_unit_test(step_is_adam_on_the_mean_gradient),
         cmocka_unit_test(checkpointing_changes_no_bit),
