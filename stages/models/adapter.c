@@ -86,6 +86,18 @@ static void lay_out(mdl_adapter_t *adapter, const mdl_model_config_t *config, ui
             add_group(adapter, config, targets, layer, (mdl_linear_group_t)group);
 }
 
+int64_t mdl_adapter_n_param(const mdl_model_config_t *config, int64_t n_vision_feat,
+                            const mdl_adapter_options_t *options)
+{
+    uint32_t targets = options->targets & mdl_linear_present(config);
+    int64_t d = config->n_feat, n_side = 0;
+    for (int i = 0; i < MDL_N_LINEAR; i++)
+        if (targets >> i & 1u)
+            n_side += mdl_linear_n_in(config, (mdl_linear_t)i) +
+                      mdl_linear_n_out(config, (mdl_linear_t)i);
+    return d * n_vision_feat + d + d * d + d + config->n_layer * options->rank * n_side;
+}
+
 static int set_start(mdl_adapter_t *adapter, uint64_t seed, mdl_error_t *err)
 {
     float *start = NULL;

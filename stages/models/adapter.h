@@ -63,6 +63,10 @@ int mdl_adapter_new(const mdl_backend_t *backend, const mdl_model_config_t *conf
                     int64_t n_vision_feat, const mdl_adapter_options_t *options, uint64_t seed,
                     mdl_adapter_t **adapter, mdl_error_t *err);
 
+/* The number of parameters of such an adapter; for plans. */
+int64_t mdl_adapter_n_param(const mdl_model_config_t *config, int64_t n_vision_feat,
+                            const mdl_adapter_options_t *options);
+
 /* NULL is allowed. */
 void mdl_adapter_free(mdl_adapter_t *adapter);
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int adapter_options(const mdl_study_t *study, mdl_adapter_options_t *options,
-                           mdl_error_t *err)
+int mdl_native_adapter_options(const mdl_study_t *study, mdl_adapter_options_t *options,
+                               mdl_error_t *err)
 {
     *options = (mdl_adapter_options_t){.rank = study->trainer.lora_rank,
                                        .alpha = study->trainer.lora_alpha};
@@ -38,13 +38,13 @@ static int name_tensors(mdl_native_run_t *run, mdl_error_t *err)
     return rc;
 }
 
-/* Positions that the longest sample takes, in training or with an answer behind its prompt. */
-static int64_t max_length(const mdl_native_run_t *run)
+int64_t mdl_native_max_length(const mdl_study_t *study, const mdl_model_config_t *config,
+                              const mdl_corpus_t *corpus, int64_t n_visual)
 {
-    const mdl_corpus_t *corpus = run->inputs->corpus;
-    int64_t answered = corpus->max_prompt + run->study->trainer.max_answer_tokens;
-    return run->inputs->features->n_visual +
-           (answered > corpus->max_length ? answered : corpus->max_length);
+    mdl_training_settings_t settings = mdl_training_settings(study);
+    int64_t answered = corpus->max_prompt + study->trainer.max_answer_tokens;
+    int64_t longest = answered > corpus->max_length ? answered : corpus->max_length;
+    return mdl_training_max_length(&settings, config, n_visual + longest);
 }
 
 static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int train,
@@ -58,12 +58,13 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int 
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
         goto done;
     }
-    MDL_TRY(adapter_options(run->study, &options, err));
+    MDL_TRY(mdl_native_adapter_options(run->study, &options, err));
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
                             mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
                             &options, run->study->seed, &run->adapter, err));
-    int64_t n_position = mdl_training_max_length(
-        &settings, mdl_decoder_config(run->inputs->decoder), max_length(run));
+    int64_t n_position =
+        mdl_native_max_length(run->study, mdl_decoder_config(run->inputs->decoder),
+                              run->inputs->corpus, run->inputs->features->n_visual);
     MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, n_position,
                               train ? settings.keep : MDL_KEEP_KEYS, &run->workspace, err));
     MDL_TRY(mdl_training_new(&settings, run->inputs->corpus, run->inputs->features, run->adapter,

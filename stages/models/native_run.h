@@ -26,6 +26,15 @@ typedef struct {
     int64_t n_kept;
 } mdl_native_run_t;
 
+/* What LoRA the study asks for. Not collective. Returns MDL_E_INPUT. */
+int mdl_native_adapter_options(const mdl_study_t *study, mdl_adapter_options_t *options,
+                               mdl_error_t *err);
+
+/* Positions that the longest sample takes, in training or with an answer behind its prompt, or the
+ * longest pack. */
+int64_t mdl_native_max_length(const mdl_study_t *study, const mdl_model_config_t *config,
+                              const mdl_corpus_t *corpus, int64_t n_visual);
+
 /* Loads the inputs and prepares step 0, to train or else to measure. configuration (rank 0 of
  * group; elsewhere NULL) is taken over, also on failure. Closed by mdl_native_run_close in any
  * case. Collective over group. */

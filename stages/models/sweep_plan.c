@@ -1,7 +1,9 @@
 #include "models/sweep_plan.h"
 
 #include "core/text.h"
+#include "io/h5.h"
 #include "models/native_inputs.h"
+#include "models/native_memory.h"
 #include "mpi/group.h"
 
 #include <math.h>
@@ -10,52 +12,80 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static double file_bytes(char *path)
+/* The largest of some encoders' sizes. */
+typedef struct {
+    int64_t n_visual, n_feat; /* visual tokens of an image, features of one */
+    double n_byte;            /* of all in float32, which files may hold in half of that */
+} images_t;
+
+static int64_t larger(int64_t a, int64_t b)
 {
-    struct stat status;
-    double bytes = path != NULL && stat(path, &status) == 0 ? (double)status.st_size : 0;
-    free(path);
-    return bytes;
+    return a > b ? a : b;
 }
 
-/* What a native rank's weights take in a group of n_rank, zeros where they can't be read. */
-static mdl_decoder_memory_t weights_of(const mdl_study_t *study, const char *lm, int on_host,
-                                       int n_rank)
+static int widen(images_t *images, const mdl_study_t *study, const char *ve, mdl_error_t *err)
 {
-    const mdl_study_language_t *language;
-    mdl_decoder_memory_t memory = {0, 0};
-    mdl_model_config_t config;
-    mdl_error_t err;
-    if (mdl_native_language(study, lm, &language, &err) != MDL_OK)
-        return memory;
-    char *path = mdl_text("%s/config.json", language->checkpoint);
-    if (path != NULL && mdl_model_config_read(path, &config, &err) == MDL_OK)
-        memory = mdl_decoder_memory(&config, strcmp(study->trainer.precision, "bfloat16") == 0,
-                                    on_host, mdl_native_inputs_n_shard(study, on_host, n_rank));
+    int64_t dims[MDL_H5_MAX_RANK];
+    struct stat status = {0};
+    hid_t file;
+    int n_dim, rc;
+    char *path = mdl_study_path(study, "archive/vision/%s.h5", ve);
+    if (path == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    MDL_TRY(mdl_h5_open(path, "", &file, err));
+    rc = mdl_h5_shape(file, "/activation", &n_dim, dims, err);
+    mdl_h5_close(file);
+    if (rc != MDL_OK)
+        goto done;
+    stat(path, &status);
+    images->n_visual = larger(images->n_visual, n_dim == 3 ? dims[1] : 1);
+    images->n_feat = larger(images->n_feat, dims[n_dim - 1]);
+    images->n_byte = fmax(images->n_byte, 2 * (double)status.st_size);
+done:
     free(path);
-    return memory;
+    return rc;
 }
 
-/* Of the largest candidate on one rank of a group of n_rank: weights, and its encoder's features in
- * float32, which the file may hold in half of that. */
+/* Of the largest candidate on one rank of a group of n_rank. */
+static int memory_of(const mdl_study_t *study, const mdl_candidate_t *candidates, int64_t n,
+                     int on_host, int n_rank, mdl_native_memory_t *largest, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    *largest = (mdl_native_memory_t){0, 0};
+    for (unsigned i = 0; i < study->zoo.n_language; i++) {
+        const mdl_study_language_t *language = &study->zoo.language[i];
+        mdl_native_memory_t memory;
+        images_t images = {0};
+        for (int64_t k = 0; k < n; k++)
+            if (strcmp(candidates[k].lm, language->name) == 0)
+                MDL_TRY(widen(&images, study, candidates[k].ve, err));
+        if (images.n_visual == 0)
+            continue; /* of none of the candidates */
+        MDL_TRY(mdl_native_memory(study, language, images.n_visual, images.n_feat, on_host, n_rank,
+                                  &memory, err));
+        largest->host = fmax(largest->host, memory.host + images.n_byte);
+        largest->gpu = fmax(largest->gpu, memory.gpu);
+    }
+done:
+    return rc;
+}
+
 static void print_memory(const mdl_study_t *study, const mdl_candidate_t *candidates, int64_t n,
                          int n_rank)
 {
     char text[32];
-    double host = 0, gpu = 0;
+    mdl_native_memory_t memory;
+    mdl_error_t err;
     int on_host = strcmp(study->trainer.backend, "cuda") != 0;
-    for (int64_t i = 0; i < n; i++) {
-        mdl_decoder_memory_t weights = weights_of(study, candidates[i].lm, on_host, n_rank);
-        double features =
-            2 * file_bytes(mdl_study_path(study, "archive/vision/%s.h5", candidates[i].ve));
-        host = fmax(host, features + (double)(weights.n_host + (on_host ? weights.n_backend : 0)));
-        gpu = fmax(gpu, on_host ? 0 : (double)weights.n_backend);
+    if (memory_of(study, candidates, n, on_host, n_rank, &memory, &err) != MDL_OK) {
+        printf("memory: unknown: %s\n", err.text);
+        return;
     }
-    printf("memory: about %s a rank", mdl_text_bytes(host, text));
+    printf("memory: about %s a rank", mdl_text_bytes(memory.host, text));
     if (!on_host)
-        printf(", and %s of its GPU for weights", mdl_text_bytes(gpu, text));
+        printf(", and %s of its GPU", mdl_text_bytes(memory.gpu, text));
     if (mdl_native_inputs_n_shard(study, on_host, n_rank) > 0)
-        printf(" (sharded over %d)", n_rank);
+        printf(" (weights sharded over %d)", n_rank);
     printf("\n");
 }
 

@@ -1,12 +1,14 @@
 #!/bin/bash
-# The same study on 1, 2 and 4 ranks gives the same files, value for value; the 4 ranks train two
-# candidates at a time, whose weights each pair of ranks shards.
+# The same study on 1, 2 and 4 ranks gives the same files, value for value; 2 and 4 ranks compute
+# activations again, and the 4 train two candidates at a time, whose weights each pair of ranks
+# shards.
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 for ranks in 1 2 4; do
     trainer=
-    [[ $ranks -lt 4 ]] || trainer="shard: true, ranks_per_candidate: 2"
+    [[ $ranks -lt 2 ]] || trainer="activation_checkpointing: true"
+    [[ $ranks -lt 4 ]] || trainer="$trainer, shard: true, ranks_per_candidate: 2"
     write_study "np$ranks"
     "$bin/mordal" run "np$ranks/STUDY.yaml" -n "$ranks"
     no_leftovers "np$ranks"
@@ -33,5 +35,5 @@ touch stamp
 "$bin/mordal" run np1/STUDY.yaml -n 1 | tee again.txt
 [[ -z $(find np1 -newer stamp -name '*.h5') ]] || fail "a second run wrote results again"
 
-expect 0 'a rank (sharded over 2)' \
+expect 0 'a rank (weights sharded over 2)' \
     mpiexec -n 4 "$bin/mordal-rung" --study np4/STUDY.yaml --rung 1 --dry-run --force

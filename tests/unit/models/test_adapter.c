@@ -48,6 +48,11 @@ static void slices_tile_the_array(void **state)
     int64_t n_projector = 48 * 36 + 48 + 48 * 48 + 48;
     int64_t n_block = 4 * (48 + 48) + 4 * (48 + 24) + 4 * (112 + 48);
     assert_int_equal(adapter->n_param, n_projector + 3 * n_block);
+    mdl_adapter_options_t options = {.rank = 4, .alpha = 8};
+    mdl_error_t err;
+    assert_int_equal(mdl_linear_targets("q_proj,v_proj,down_proj,qkv_proj", &options.targets, &err),
+                     MDL_OK);
+    assert_int_equal(mdl_adapter_n_param(&config, 36, &options), adapter->n_param);
     const mdl_slice_t *b =
         mdl_adapter_find(adapter, "lora.model.layers.2.self_attn.v_proj.lora_B.weight");
     assert_non_null(b);

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "io/checkpoint_file.h"
 #include "io/h5.h"
+#include "models/native_memory.h"
 #include "models/native_score.h"
 #include "models/trainer_native.h"
 #include "mpi/stop.h"
@@ -499,6 +500,42 @@ static void costs_are_positive(void **state)
     synthetic_free(study);
 }
 
+static double n_taken;
+
+static int count_alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err)
+{
+    n_taken += (double)n_byte;
+    return mdl_backend_cpu()->alloc(pointer_to_pointer, n_byte, what, err);
+}
+
+/* Where the engine computes it takes what plans say, less the copy that goes into checkpoints. */
+static void memory_is_as_planned(void **state)
+{
+    (void)state;
+    mdl_backend_t counting = *mdl_backend_cpu();
+    mdl_study_t *study = new_study("memory");
+    double planned[2];
+    counting.alloc = count_alloc;
+    for (int i = 0; i < 2; i++) {
+        mdl_error_t err;
+        mdl_native_memory_t memory;
+        mdl_native_run_t run;
+        mdl_native_inputs_t inputs = {.study = study, .backend = &counting};
+        n_taken = 0;
+        study->trainer.activation_checkpointing = i;
+        check(mdl_native_memory(study, &study->zoo.language[0], 1, SYNTHETIC_FEAT, 1, 1, &memory,
+                                &err),
+              &err);
+        check(mdl_native_run_open(&run, MPI_COMM_SELF, &inputs, &candidate, NULL, 1, &err), &err);
+        planned[i] = memory.host;
+        assert_true(n_taken + 3 * sizeof(float) * (double)run.adapter->n_param == memory.host);
+        mdl_native_run_close(&run);
+        mdl_native_inputs_release(&inputs);
+    }
+    assert_true(planned[1] < planned[0]);
+    synthetic_free(study);
+}
+
 int main(int argc, char **argv)
 {
     MPI_Init(&argc, &argv);
@@ -523,6 +560,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(changed_inputs_are_refused),
         cmocka_unit_test(an_image_without_features_is_named),
         cmocka_unit_test(costs_are_positive),
+        cmocka_unit_test(memory_is_as_planned),
     };
     int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     synthetic_free(undisturbed);
