@@ -117,9 +117,11 @@ static int read_columns(hid_t file, mdl_gram_t *gram, mdl_error_t *err)
     MDL_TRY(read_digests(file, gram, err));
     int64_t left = gram->n_sample - n * gram->batch;
     int fits = n > 0 && left < 4 && left > -gram->batch;
-    for (int64_t k = 0; k < n; k++)
-        fits = fits && isfinite(gram->power[k]) && fabs(gram->exponent[k]) < 5000 &&
+    for (int64_t k = 0; k < n; k++) {
+        gram->n_kept += isfinite(gram->power[k]);
+        fits = fits && !isinf(gram->power[k]) && fabs(gram->exponent[k]) < 5000 &&
                gram->exponent[k] == floor(gram->exponent[k]);
+    }
     if (!fits)
         rc = mdl_fail(err, MDL_E_INPUT,
                       "%s: %lld batches of %lld don't go with %lld samples, or their scales are "

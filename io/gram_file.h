@@ -39,24 +39,25 @@ typedef struct mdl_gram_writer mdl_gram_writer_t;
 int mdl_gram_create(MPI_Comm comm, const char *path, const mdl_provenance_t *provenance,
                     const mdl_gram_info_t *info, mdl_gram_writer_t **writer, mdl_error_t *err);
 
-/* Writes a batch, gram: n_value reals, of which those behind are left out. Every batch is written
+/* Writes a batch, gram: n_value reals, of which those behind are left out. A batch is written
  * once, by one rank. Calls neither MPI nor HDF5. Not collective. Returns MDL_E_IO. */
 int mdl_gram_write(mdl_gram_writer_t *writer, int64_t number, const void *gram, int64_t n_value,
                    double power, double exponent, mdl_error_t *err);
 
-/* Seals and puts into place once every batch was written; cleans up when rc is not MDL_OK on any
- * rank, or when batches are missing (*complete 0). Frees writer, which may be NULL. Collective over
- * comm. */
-int mdl_gram_finish(mdl_gram_writer_t *writer, int rc, int *complete, mdl_error_t *err);
+/* Seals and puts into place once a batch was written, *made 1; those that weren't are down as not
+ * there. Cleans up when rc is not MDL_OK on any rank, or when there is no batch (*made 0). Frees
+ * writer, which may be NULL. Collective over comm. */
+int mdl_gram_finish(mdl_gram_writer_t *writer, int rc, int *made, mdl_error_t *err);
 
 typedef struct {
     char *path, *model, *side, *label;
     mdl_encoding_t encoding;
     int64_t n_sample, n_feat, batch, n_batch, n_value;
+    int64_t n_kept;    /* batches that are there */
     double sigma;      /* 0: the linear kernel */
     char **sample_ids; /* [n_sample] */
     char archive_digest[MDL_DIGEST_SIZE], sample_digest[MDL_DIGEST_SIZE];
-    double *power, *exponent; /* [n_batch] */
+    double *power, *exponent; /* [n_batch]; power is NaN for a batch that isn't there */
     uint64_t *digests;        /* [n_batch] */
     int descriptor;           /* for pread */
     int64_t data_start;       /* where the bytes of /gram begin */

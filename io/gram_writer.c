@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,11 +82,16 @@ done:
     return rc;
 }
 
+/* Zeros everywhere, and no batch is there. */
 static int reserve(const mdl_gram_writer_t *writer, mdl_error_t *err)
 {
+    const double none = NAN;
     int file = open(writer->result.temporary, O_WRONLY | O_CLOEXEC);
     off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
     int cause = size <= 0 ? errno : posix_fallocate(file, 0, size);
+    for (int64_t k = 0; cause == 0 && k < writer->info.n_batch; k++)
+        if (pwrite(file, &none, sizeof none, (off_t)(writer->place[POWER] + 8 * k)) != 8)
+            cause = errno;
     if (file >= 0)
         close(file);
     if (cause == 0)
@@ -212,23 +218,23 @@ static int reopen(mdl_gram_writer_t *writer, mdl_error_t *err)
     return mdl_error_prefix(err, "%s", writer->temporary);
 }
 
-int mdl_gram_finish(mdl_gram_writer_t *writer, int rc, int *complete, mdl_error_t *err)
+int mdl_gram_finish(mdl_gram_writer_t *writer, int rc, int *made, mdl_error_t *err)
 {
     int64_t n_written = 0;
-    *complete = 0;
+    *made = 0;
     if (writer == NULL)
         return rc;
     rc = flush(writer, mdl_agree(writer->comm, rc, err), err);
     MPI_Allreduce(&writer->n_written, &n_written, 1, MPI_INT64_T, MPI_SUM, writer->comm);
-    *complete = rc == MDL_OK && n_written == writer->info.n_batch;
-    if (writer->rank == 0 && *complete) {
+    *made = rc == MDL_OK && n_written > 0;
+    if (writer->rank == 0 && *made) {
         rc = reopen(writer, err);
         rc = mdl_result_close(&writer->result, rc, err);
     } else if (writer->rank == 0) {
         mdl_result_close(&writer->result, rc != MDL_OK ? rc : MDL_E_INTERNAL, err);
     }
     rc = mdl_agree(writer->comm, rc, err);
-    *complete = *complete && rc == MDL_OK;
+    *made = *made && rc == MDL_OK;
     free(writer->temporary);
     free(writer);
     return rc;

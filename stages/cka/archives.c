@@ -53,9 +53,11 @@ static int read_rows(const mdl_rows_t *rows, int64_t first, int64_t n_row, mdl_e
     int64_t n_run;
     int rc = MDL_OK;
     if (is_stand_in(archive))
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s holds Gram matrices of model %s and no activations; give its archive",
-                        archive->path, archive->model);
+        return mdl_fail(
+            err, MDL_E_INPUT,
+            "%s holds Gram matrices of model %s, none of the batch from row %lld on, and "
+            "no activations; give its archive",
+            archive->path, archive->model, (long long)first);
     for (int64_t i = 0; rc == MDL_OK && i < n_row; i += n_run) {
         int64_t at = row_of(source, first + i);
         char *into = (char *)out + (size_t)i * n_out;

@@ -96,7 +96,8 @@ int mdl_cka_bandwidths(MPI_Comm comm, mdl_cka_task_t *task, mdl_error_t *err)
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &n_rank);
     for (int a = rank; rc == MDL_OK && a < task->n_model; a += n_rank) {
-        if (mdl_gram_cache_has(cache, a)) /* its matrices have the kernel in them */
+        if (mdl_gram_cache_has_all(cache, a) ||
+            mdl_gram_cache_is_alone(cache, a)) /* its matrices have the kernel in them */
             task->gamma[a] = mdl_gram_cache_varies(cache, a) ? 1 : 0;
         else
             rc = bandwidth(task, a, err);

@@ -6,6 +6,7 @@
 #include "io/gram_file.h"
 #include "mpi/agree.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct mdl_gram_cache {
     int64_t n_batch, n_value;
     mdl_gram_t **ready;         /* [n_model] files that serve, NULL elsewhere */
     mdl_gram_writer_t **making; /* [n_model] new files, NULL elsewhere */
+    int64_t *n_new;             /* [n_model] batches that this rank put into them */
     char **paths;               /* [n_model] */
 };
 
@@ -54,6 +56,11 @@ static void find_fault(const mdl_gram_cache_t *cache, int model, const mdl_gram_
                  mdl_encoding_name(s->precision));
     else if (digest != NULL && strcmp(gram->archive_digest, digest) != 0)
         snprintf(why, 256, "the archive has changed since");
+    else if (digest == NULL && gram->n_kept < gram->n_batch && s->stopping == NULL)
+        snprintf(why, 256,
+                 "%lld of their %lld batches are there, those of a comparison that "
+                 "stopped early",
+                 (long long)gram->n_kept, (long long)gram->n_batch);
 }
 
 /* Opens the model's file if it serves; says why not. */
@@ -117,10 +124,6 @@ int mdl_gram_cache_check(const mdl_cka_settings_t *settings, mdl_error_t *err)
         return mdl_fail(err, MDL_E_USAGE,
                         "kept Gram matrices serve the estimator minibatch: the others compare all "
                         "rows with all; leave --gram-cache (similarity.gram_cache) out");
-    if (settings->stopping != NULL)
-        return mdl_fail(err, MDL_E_USAGE,
-                        "Gram matrices are kept of all batches, and --stop clusters "
-                        "(similarity.stop) reads only some: leave one of the two out");
     return MDL_OK;
 }
 
@@ -132,6 +135,7 @@ static int prepare(mdl_gram_cache_t *cache, mdl_error_t *err)
     MDL_TRY(mdl_gram_cache_check(cache->settings, err));
     MDL_TRY(mdl_alloc(&cache->ready, n, sizeof *cache->ready, "Gram files", err));
     MDL_TRY(mdl_alloc(&cache->making, n, sizeof *cache->making, "Gram files", err));
+    MDL_TRY(mdl_alloc(&cache->n_new, n, sizeof *cache->n_new, "Gram files", err));
     MDL_TRY(mdl_alloc(&cache->paths, n, sizeof *cache->paths, "paths", err));
     MDL_TRY(mdl_alloc(&cache->sample_ids, (size_t)archives->n_sample, sizeof(char *), "sample ids",
                       err));
@@ -189,7 +193,8 @@ int mdl_gram_cache_open(MPI_Comm comm, const char *folder, const mdl_cka_setting
             mdl_gram_close(made->ready[a]);
             made->ready[a] = NULL;
         }
-        if (!everywhere && folder != NULL)
+        if (folder != NULL && !mdl_gram_cache_has_all(made, a) &&
+            mdl_cka_archives_digest(archives, a) != NULL)
             MDL_TRY(begin_file(made, a, err));
     }
     *cache = made;
@@ -208,6 +213,7 @@ static void release(mdl_gram_cache_t *cache)
     }
     free(cache->ready);
     free(cache->making);
+    free(cache->n_new);
     free(cache->paths);
     free(cache->sample_ids);
     free(cache);
@@ -223,8 +229,37 @@ int mdl_gram_cache_look(const char *folder, const mdl_cka_settings_t *settings,
     *cache = describe(MPI_COMM_SELF, folder, settings, archives);
     rc = prepare(cache, err);
     for (int a = 0; rc == MDL_OK && a < archives->n_model; a++)
-        kept[a] = cache->ready[a] != NULL;
+        kept[a] = mdl_gram_cache_has_all(cache, a);
     release(cache);
+    return rc;
+}
+
+/* Batches of the file that served go into the new one, which a rank put others into: each rank
+ * copies its share. */
+static int join(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
+{
+    const mdl_gram_t *old = cache->ready[model];
+    int64_t n_new = cache->n_new[model];
+    int rank, n_rank, rc = MDL_OK;
+    char *gram = NULL;
+    MPI_Comm_rank(cache->comm, &rank);
+    MPI_Comm_size(cache->comm, &n_rank);
+    MPI_Allreduce(MPI_IN_PLACE, &n_new, 1, MPI_INT64_T, MPI_SUM, cache->comm);
+    if (n_new == 0 || old == NULL)
+        return MDL_OK;
+    MDL_TRY(mdl_alloc(&gram, (size_t)cache->n_value, mdl_encoding_size(old->encoding),
+                      "a Gram matrix", err));
+    for (int64_t k = rank; k < cache->n_batch; k += n_rank) {
+        int64_t left = cache->archives->n_sample - k * old->batch;
+        int64_t n_value = mdl_real_packed(left < old->batch ? left : old->batch);
+        if (!mdl_gram_cache_has(cache, model, k))
+            continue;
+        MDL_TRY(mdl_gram_read(old, k, n_value, gram, err));
+        MDL_TRY(mdl_gram_write(cache->making[model], k, gram, n_value, old->power[k],
+                               old->exponent[k], err));
+    }
+done:
+    free(gram);
     return rc;
 }
 
@@ -234,10 +269,12 @@ int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err)
     if (cache == NULL)
         return rc;
     for (int a = 0; a < cache->n_model; a++) {
-        int complete = 0;
+        int made = 0;
         if (cache->making != NULL && cache->making[a] != NULL) {
-            rc = mdl_gram_finish(cache->making[a], rc, &complete, err);
-            n_kept += complete;
+            if (rc == MDL_OK)
+                rc = join(cache, a, err);
+            rc = mdl_gram_finish(cache->making[a], rc, &made, err);
+            n_kept += made;
         }
     }
     if (rc == MDL_OK && n_kept > 0)
@@ -247,16 +284,28 @@ int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err)
     return rc;
 }
 
-int mdl_gram_cache_has(const mdl_gram_cache_t *cache, int model)
+int mdl_gram_cache_has(const mdl_gram_cache_t *cache, int model, int64_t number)
 {
-    return cache != NULL && cache->ready[model] != NULL;
+    return cache != NULL && cache->ready[model] != NULL &&
+           !isnan(cache->ready[model]->power[number]);
+}
+
+int mdl_gram_cache_has_all(const mdl_gram_cache_t *cache, int model)
+{
+    return cache != NULL && cache->ready[model] != NULL &&
+           cache->ready[model]->n_kept == cache->n_batch;
+}
+
+int mdl_gram_cache_is_alone(const mdl_gram_cache_t *cache, int model)
+{
+    return cache != NULL && mdl_cka_archives_digest(cache->archives, model) == NULL;
 }
 
 int mdl_gram_cache_varies(const mdl_gram_cache_t *cache, int model)
 {
     const mdl_gram_t *file = cache->ready[model];
     int64_t k = 0;
-    while (k < file->n_batch && file->power[k] == 0)
+    while (k < file->n_batch && (file->power[k] == 0 || isnan(file->power[k])))
         k++;
     return k < file->n_batch;
 }
@@ -275,6 +324,7 @@ int mdl_gram_cache_put(mdl_gram_cache_t *cache, int model, int64_t number, int64
 {
     if (cache == NULL || cache->making[model] == NULL)
         return MDL_OK;
+    cache->n_new[model]++;
     return mdl_gram_write(cache->making[model], number, gram, n_value, power, exponent, err);
 }
 

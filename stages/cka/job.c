@@ -137,11 +137,8 @@ static int settle(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_pl
     }
     s->route = *route == MDL_PLAN_FEATURE ? MDL_CKA_FEATURE : MDL_CKA_GRAM;
     int rc = settle_stopping(job, archives, err);
-    mdl_cka_settings_t computed = *s;
-    if (job->stopped != NULL)
-        computed.stopping = NULL;
     if (rc == MDL_OK && mdl_gram_cache_is_needed(job->gram_cache, archives))
-        rc = mdl_gram_cache_check(&computed, err);
+        rc = mdl_gram_cache_check(s, err);
     return rc;
 }
 
@@ -341,7 +338,8 @@ static int print_cka_plan(const mdl_cka_job_t *job, mdl_plan_route_t route,
     if (!mdl_gram_cache_is_needed(job->gram_cache, archives))
         goto done;
     mdl_cka_settings_t settings = job->settings;
-    settings.stopping = NULL;
+    if (job->stopped != NULL)
+        settings.stopping = NULL;
     MDL_TRY(mdl_alloc(&kept, (size_t)archives->n_model, 1, "models", err));
     MDL_TRY(mdl_gram_cache_look(job->gram_cache, &settings, archives, kept, err));
     mdl_cka_plan_print_cache(&settings, archives, job->gram_cache, kept);

@@ -12,9 +12,8 @@ typedef struct {
     mdl_batch_t batch;
     mdl_reader_t *reader;
     const int64_t *order; /* numbers of the batches, NULL: their own order */
-    int64_t first;        /* this rank's first batch in that order */
-    int *reading;         /* [n_reading] models whose rows are read */
-    int n_reading;
+    int64_t item;         /* this rank's next batch in that order to read for, and there: */
+    int model;            /* the next model; the reading thread's alone once it has started */
 } work_t;
 
 int64_t mdl_cka_n_batch(int64_t n_sample, int64_t batch)
@@ -33,27 +32,37 @@ static int64_t number_of(const work_t *work, int64_t item)
     return work->order != NULL ? work->order[item] : item;
 }
 
-/* All models that are read of the first batch, then of the next. */
+/* Every model of the first batch whose rows are read, then of the next. */
 static mdl_read_t next_read(void *data, int64_t request)
 {
-    const work_t *work = data;
+    work_t *work = data;
     const mdl_cka_task_t *task = work->task;
-    int64_t number = number_of(work, work->first + request / work->n_reading);
-    return (mdl_read_t){.model = work->reading[request % work->n_reading],
-                        .first = number * task->settings->batch,
-                        .n_row = mdl_batch_rows(task, number)};
+    (void)request;
+    for (;; work->model++) {
+        work->item += work->model / task->n_model;
+        work->model %= task->n_model;
+        int64_t number = number_of(work, work->item);
+        if (!mdl_gram_cache_has(task->settings->cache, work->model, number))
+            return (mdl_read_t){.model = work->model++,
+                                .first = number * task->settings->batch,
+                                .n_row = mdl_batch_rows(task, number)};
+    }
 }
 
 static int begin(void *data, int64_t first, int64_t n_own, mdl_error_t *err)
 {
     work_t *work = data;
     const mdl_cka_task_t *task = work->task;
-    work->first = first;
-    if (work->n_reading == 0)
+    int64_t n_read = 0;
+    for (int64_t item = first; item < first + n_own; item++)
+        for (int a = 0; a < task->n_model; a++)
+            n_read += !mdl_gram_cache_has(task->settings->cache, a, number_of(work, item));
+    work->item = first;
+    work->model = 0;
+    if (n_read == 0)
         return MDL_OK;
-    return mdl_reader_start(&work->reader, task->models, task->real->encoding,
-                            n_own * work->n_reading, work->batch.max_row * mdl_cka_max_feat(task),
-                            1, next_read, work, err);
+    return mdl_reader_start(&work->reader, task->models, task->real->encoding, n_read,
+                            work->batch.max_row * mdl_cka_max_feat(task), 1, next_read, work, err);
 }
 
 /* A model's centred Gram matrix of a batch, kept or new. */
@@ -66,7 +75,7 @@ static int take_model(work_t *work, int model, int64_t number, double *values, m
     void *gram =
              (char *)work->batch.centred + (size_t)(model * work->batch.stride) * task->real->size,
          *x;
-    if (mdl_gram_cache_has(cache, model))
+    if (mdl_gram_cache_has(cache, model, number))
         return mdl_gram_cache_get(cache, model, number, n_value, gram, power, exponent, err);
     int rc = mdl_reader_next(work->reader, &x, err);
     if (rc == MDL_OK)
@@ -138,17 +147,11 @@ int mdl_batches_run(MPI_Comm comm, mdl_cka_task_t *task, const int64_t *order, i
                         .data = &work};
     int rc =
         mdl_batch_init(&work.batch, task, batch < task->n_sample ? batch : task->n_sample, err);
-    if (rc == MDL_OK)
-        rc = mdl_alloc(&work.reading, (size_t)task->n_model, sizeof(int), "models", err);
-    for (int a = 0; rc == MDL_OK && a < task->n_model; a++)
-        if (!mdl_gram_cache_has(task->settings->cache, a))
-            work.reading[work.n_reading++] = a;
     MDL_TRY(mdl_agree(comm, rc, err));
     rc = mdl_chunks_run(comm, &run, chunks, err);
 done:
     mdl_reader_stop(work.reader);
     mdl_batch_free(&work.batch);
-    free(work.reading);
     return rc;
 }
 

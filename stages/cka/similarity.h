@@ -29,7 +29,7 @@ typedef struct {
     int device;                     /* 0: the CPU; else CUDA device number device - 1 */
     int n_sharer;                   /* ranks that share that device */
     int bfloat16;                   /* on a device: centred float32 rows become bfloat16 */
-    mdl_gram_cache_t *cache;        /* of the minibatch estimator with the linear kernel, or NULL */
+    mdl_gram_cache_t *cache;        /* of the minibatch estimator, or NULL */
 } mdl_cka_settings_t;
 
 enum { MDL_CKA_MIN_ROWS = 4 }; /* HSIC_1 is undefined below */
