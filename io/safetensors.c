@@ -1,10 +1,11 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "io/safetensors.h"
 
+#include "io/float_convert.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,63 +274,29 @@ const mdl_tensor_t *mdl_safetensors_find(const mdl_safetensors_t *file, const ch
     return bsearch(&key, file->tensor, (size_t)file->n_tensor, sizeof key, by_name);
 }
 
-static float float_from_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
+static const mdl_encoding_t encodings[] = {[MDL_DTYPE_F64] = MDL_FLOAT64,
+                                           [MDL_DTYPE_F32] = MDL_FLOAT32,
+                                           [MDL_DTYPE_F16] = MDL_FLOAT16,
+                                           [MDL_DTYPE_BF16] = MDL_BFLOAT16};
 
-static float float_from_half(uint16_t half)
+/* out [n] = the values at data, of F64, F32, F16 or BF16 and at any address. Returns the index of
+ * the first that is not finite, -1 when all are. */
+static int64_t convert(mdl_dtype_t dtype, const char *data, int64_t n, float *out)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = half >> 10 & 0x1f, mantissa = half & 0x3ff;
-    if (exponent == 0) /* zero or subnormal: mantissa * 2^-24 */
-        return (sign ? -1.0f : 1.0f) * (float)mantissa * 0x1p-24f;
-    if (exponent == 31)
-        return float_from_bits(sign | 0x7f800000 | mantissa << 13);
-    return float_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
-/* out [n] = the values from first on of F64, F32, F16 or BF16 data. */
-static void convert(const mdl_tensor_t *tensor, int64_t first, int64_t n, float *out)
-{
-    const char *data = (const char *)tensor->data + first * (int64_t)dtypes[tensor->dtype].size;
-    if (tensor->dtype == MDL_DTYPE_F32) {
-        memcpy(out, data, (size_t)n * sizeof *out);
-        return;
+    enum { BLOCK = 8192 }; /* values that stay in the cache until they are checked */
+    uint64_t aligned[BLOCK];
+    size_t size = dtypes[dtype].size;
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        size_t n_here = (size_t)(n - at < BLOCK ? n - at : BLOCK);
+        const void *source = data + (size_t)at * size;
+        if ((uintptr_t)source % size != 0)
+            source = memcpy(aligned, source, n_here * size);
+        mdl_float_convert(encodings[dtype], source, MDL_FLOAT32, out + at, n_here);
+        int64_t bad = mdl_float_first_bad(MDL_FLOAT32, out + at, n_here);
+        if (bad >= 0)
+            return at + bad;
     }
-    if (tensor->dtype == MDL_DTYPE_BF16) {
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t half;
-            memcpy(&half, data + 2 * i, sizeof half);
-            out[i] = float_from_bits((uint32_t)half << 16);
-        }
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t half;
-        double wide;
-        if (tensor->dtype == MDL_DTYPE_F16) {
-            memcpy(&half, data + 2 * i, sizeof half);
-            out[i] = float_from_half(half);
-        } else {
-            memcpy(&wide, data + 8 * i, sizeof wide);
-            out[i] = (float)wide;
-        }
-    }
-}
-
-/* 1 when all of x [n] are finite; a loop that becomes vector code. */
-static int all_finite(const float *x, int64_t n)
-{
-    uint32_t bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bad |= ((bits & 0x7f800000) + 0x00800000) & 0x80000000;
-    }
-    return bad == 0;
+    return -1;
 }
 
 /* Tells the system to fetch, or that it may drop, the n_byte bytes of the map that begin at data;
@@ -353,15 +320,14 @@ static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor
     const char *data = (const char *)tensor->data + first * size;
     for (int64_t at = 0; at < n; at += n_piece) {
         int64_t n_here = n - at < n_piece ? n - at : n_piece;
-        int64_t n_ahead = n - at < AHEAD * n_piece ? n - at : AHEAD * n_piece;
-        advise(data + at * size, (size_t)(n_ahead * size), MADV_WILLNEED);
-        convert(tensor, first + at, n_here, out + at);
-        if (!all_finite(out + at, n_here)) {
-            while (isfinite(out[at]))
-                at++;
+        int64_t ahead = at == 0 ? 0 : at + (AHEAD - 1) * n_piece;
+        int64_t end = at + AHEAD * n_piece < n ? at + AHEAD * n_piece : n;
+        if (ahead < end)
+            advise(data + ahead * size, (size_t)((end - ahead) * size), MADV_WILLNEED);
+        int64_t bad = convert(tensor->dtype, data + at * size, n_here, out + at);
+        if (bad >= 0)
             return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
-                            tensor->name, (long long)(first + at));
-        }
+                            tensor->name, (long long)(first + at + bad));
         advise(data + at * size, (size_t)(n_here * size), MADV_DONTNEED);
     }
     return MDL_OK;

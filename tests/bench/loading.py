@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""How fast a checkpoint becomes weights to compute with, against the disk alone.
+"""How fast a checkpoint becomes weights to compute with, against reading its files.
 
 usage: loading.py BENCH_MODEL_RATES FOLDER [LAYERS]
 
 Makes in FOLDER, where it isn't there, a checkpoint of Llama-3-8B's shape with LAYERS blocks
-(default 4 of its 32) and a vocabulary of 32,000: random bfloat16 in shards of one block. Drops the
-files from the page cache, reads them by read(2), drops them again, and loads them by
-bench_model_rates load. Prints both rates, their ratio, and the peak memory over what is kept (the
-weights in float32). Needs NumPy.
+(default 4 of its 32) and a vocabulary of 32,000: random bfloat16 in shards of one block. Reads its
+files by read(2) and loads them by bench_model_rates load, in turn, three times each: cold, with the
+files dropped from the page cache before each, then warm, out of that cache. A first load isn't
+timed: on a virtual machine memory that was never used is slow. Prints the best rates of each, their
+ratio, the processor time, and the peak memory over what is kept (the weights in float32). Needs
+NumPy.
 """
 import json
 import os
@@ -68,12 +70,35 @@ def drop(files):
 
 
 def read(files):
-    start, buffer = time.perf_counter(), bytearray(4 << 20)
+    """Wall and processor seconds of reading them all."""
+    wall, cpu, buffer = time.perf_counter(), time.process_time(), bytearray(4 << 20)
     for file in files:
         with open(file, "rb", buffering=0) as opened:
             while opened.readinto(buffer):
                 pass
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def load(bench, folder):
+    """Wall and processor seconds of loading, and peak bytes."""
+    done = subprocess.run([bench, "load", folder], check=True, stdout=subprocess.PIPE, text=True)
+    return tuple(map(float, done.stdout.split()))
+
+
+def compare(bench, folder, files, cold):
+    raw, loaded = [], []
+    for _ in range(3):
+        if cold:
+            drop(files)
+        raw.append(read(files))
+        if cold:
+            drop(files)
+        loaded.append(load(bench, folder))
+    n_byte = sum(file.stat().st_size for file in files)
+    (raw, raw_cpu), (wall, cpu) = (map(min, zip(*(times[:2] for times in runs)))
+                                   for runs in (raw, loaded))
+    print(f"{'cold' if cold else 'warm'}: read at {n_byte / raw / 1e9:.2f} GB/s ({raw_cpu:.2f} s of "
+          f"cpu), loaded at {n_byte / wall / 1e9:.2f} GB/s ({cpu:.2f} s), ratio {raw / wall:.2f}")
 
 
 def main():
@@ -84,14 +109,11 @@ def main():
         make(folder, int(sys.argv[3]) if len(sys.argv) == 4 else 4)
     files = sorted(folder.glob("*.safetensors"))
     n_byte = sum(file.stat().st_size for file in files)
-    drop(files)
-    raw = read(files)
-    drop(files)
-    done = subprocess.run([bench, "load", folder], check=True, stdout=subprocess.PIPE, text=True)
-    wall, cpu, peak = map(float, done.stdout.split())
-    print(f"{n_byte / 1e9:.2f} GB in {len(files)} shards: read at {n_byte / raw / 1e9:.2f} GB/s, "
-          f"loaded at {n_byte / wall / 1e9:.2f} GB/s ({cpu:.1f} s of cpu), ratio {raw / wall:.2f}; "
-          f"peak memory {peak / 1e9:.2f} GB, {(peak - 2 * n_byte) / 1e9:.2f} GB over what is kept")
+    peak = load(bench, folder)[2]
+    print(f"{n_byte / 1e9:.2f} GB in {len(files)} shards, {2 * n_byte / 1e9:.2f} GB as float32; peak "
+          f"memory {(peak - 2 * n_byte) / 1e9:.2f} GB over that")
+    compare(bench, folder, files, cold=True)
+    compare(bench, folder, files, cold=False)
 
 
 if __name__ == "__main__":

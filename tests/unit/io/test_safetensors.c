@@ -231,6 +231,44 @@ static void refused_values(void **state)
     }
 }
 
+/* More values than are converted at a time, at odd addresses; the last but two becomes a NaN. */
+static void long_tensor(void **state)
+{
+    (void)state;
+    enum { N = (2 << 20) + 5 };
+    char header[256];
+    uint16_t *bits = malloc(N * sizeof *bits);
+    float *out = malloc(N * sizeof *out);
+    const int64_t dims[1] = {N};
+    mdl_error_t err;
+    assert_true(bits != NULL && out != NULL);
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < N; i++)
+            bits[i] = (uint16_t)(i * 2654435761u >> 16 & 0xbfff);
+        bits[N - 3] = pass == 0 ? bits[N - 3] : 0x7fc0;
+        int n_header = snprintf(
+            header, sizeof header,
+            "{\"w\":{\"dtype\":\"BF16\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", N, 2 * N);
+        if (n_header % 2 == 0)
+            strcat(header, " ");
+        write_file(header, 0, bits, N * sizeof *bits);
+        mdl_safetensors_t *file = open_good();
+        assert_int_equal((uintptr_t)mdl_safetensors_find(file, "w")->data % 2, 1);
+        int rc = mdl_safetensors_read_float(file, "w", 1, dims, out, &err);
+        assert_int_equal(rc, pass == 0 ? MDL_OK : MDL_E_INPUT);
+        if (pass == 1)
+            assert_non_null(strstr(err.text, "value 2097154 is not finite"));
+        for (int64_t i = 0; pass == 0 && i < N; i++) {
+            uint32_t got;
+            memcpy(&got, &out[i], sizeof got);
+            assert_true(got == (uint32_t)bits[i] << 16);
+        }
+        mdl_safetensors_close(file);
+    }
+    free(bits);
+    free(out);
+}
+
 static void empty_tensors(void **state)
 {
     (void)state;
@@ -251,6 +289,7 @@ int main(void)
         cmocka_unit_test(missing_file_and_folder),
         cmocka_unit_test(conversions),
         cmocka_unit_test(refused_values),
+        cmocka_unit_test(long_tensor),
         cmocka_unit_test(empty_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
