@@ -28,16 +28,22 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
     return linear;
 }
 
+void mdl_adapted_linear_hidden(float *hidden, const float *in, const mdl_adapted_linear_t *linear,
+                               int64_t n_row)
+{
+    int64_t n_in = linear->n_in, n_hidden = linear->n_lora * linear->rank;
+    if (n_hidden > 0)
+        linear->backend->matmul_nt(hidden, n_hidden, in, n_in, linear->a, n_in, n_row, n_hidden,
+                                   n_in, 1.0f, 0.0f);
+}
+
 void mdl_adapted_linear_forward(float *out, const float *before, float *hidden, const float *in,
                                 const mdl_adapted_linear_t *linear, int64_t n_row)
 {
     const mdl_backend_t *be = linear->backend;
-    int64_t n_in = linear->n_in, n_out = linear->n_out, rank = linear->rank;
-    be->linear_forward(out, before, in, linear->weight, linear->bias, n_row, n_out, n_in);
-    if (linear->n_lora == 0)
-        return;
-    int64_t n_hidden = linear->n_lora * rank;
-    be->matmul_nt(hidden, n_hidden, in, n_in, linear->a, n_in, n_row, n_hidden, n_in, 1.0f, 0.0f);
+    int64_t n_out = linear->n_out, rank = linear->rank, n_hidden = linear->n_lora * rank;
+    be->linear_forward(out, before, in, linear->weight, linear->bias, n_row, n_out, linear->n_in);
+    mdl_adapted_linear_hidden(hidden, in, linear, n_row);
     for (int i = 0; i < linear->n_lora; i++)
         be->matmul_nt(out + linear->at[i], n_out, hidden + i * rank, n_hidden, linear->b[i], rank,
                       n_row, linear->n_lora_out[i], rank, linear->scale, 1.0f);

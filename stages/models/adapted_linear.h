@@ -30,6 +30,10 @@ mdl_adapted_linear_t mdl_adapted_linear(const mdl_decoder_t *decoder, mdl_adapte
 void mdl_adapted_linear_forward(float *out, const float *before, float *hidden, const float *in,
                                 const mdl_adapted_linear_t *linear, int64_t n_row);
 
+/* Leaves in A' in hidden as the forward does, and nothing else. */
+void mdl_adapted_linear_hidden(float *hidden, const float *in, const mdl_adapted_linear_t *linear,
+                               int64_t n_row);
+
 /* din [n_row, n_in] is set to the gradient for in, given dout [n_row, n_out]; the gradients of A
  * and B are added to da and db. hidden is the forward's; dhidden [n_row, n_lora * r] is
  * scratch. */

@@ -193,13 +193,17 @@ static void attention_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row
 }
 
 /* Computes again, from the block's input, what its backward pass reads and the blocks behind it
- * have overwritten. What the MLP puts out is read by its norm and its LoRA alone. */
+ * have overwritten. What the MLP puts out is read by its norm alone. */
 static void recompute(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
+    const mdl_block_memory_t *block = &ws->block[layer];
     attention_forward(ws, layer, 0, n_row);
     mlp_inner_forward(ws, layer, 0, n_row);
-    if (ws->decoder->config.output_normed || ws->block[layer].linear[MDL_GROUP_DOWN].n_lora > 0)
+    if (ws->decoder->config.output_normed)
         mlp_output_forward(ws, layer, 0, n_row);
+    else
+        mdl_adapted_linear_hidden(block->hidden[MDL_GROUP_DOWN], block->activated,
+                                  &block->linear[MDL_GROUP_DOWN], n_row);
 }
 
 void mdl_blocks_backward(mdl_workspace_t *ws, int64_t n_row)

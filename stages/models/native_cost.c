@@ -55,13 +55,20 @@ done:
     return rc;
 }
 
+/* Weights of the products that activation checkpointing computes again: those of the blocks but for
+ * the last one of the MLP, unless a norm reads what that puts out. */
+static double n_weight_again(const mdl_model_config_t *config)
+{
+    int64_t n_table = config->n_vocab * config->n_feat * (config->tied_head ? 1 : 2);
+    int64_t n_down = config->output_normed ? 0 : config->n_feat * config->n_mlp_feat;
+    return (double)(mdl_model_config_n_weight(config) - n_table - config->n_layer * n_down);
+}
+
 /* Floating-point operations of a position in training. */
 static double training_work(const mdl_study_t *study, const mdl_model_config_t *config)
 {
-    double n_weight = (double)mdl_model_config_n_weight(config);
-    double n_outside = (double)(config->n_vocab * config->n_feat * (config->tied_head ? 1 : 2));
-    double n_again = study->trainer.activation_checkpointing ? n_weight - n_outside : 0;
-    return 4 * n_weight + 2 * n_again;
+    double work = 4 * (double)mdl_model_config_n_weight(config);
+    return study->trainer.activation_checkpointing ? work + 2 * n_weight_again(config) : work;
 }
 
 int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *language, double *seconds,

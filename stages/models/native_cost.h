@@ -7,8 +7,8 @@
 
 /* Predicts the seconds that one rank needs for the alignment run with this language model at ratio
  * 1: 4 floating-point operations a weight and position (forward and the gradient of the
- * activations, the weights being frozen), and 2 more a weight of the blocks where activation
- * checkpointing computes them again, over a third of the rate of a matrix product of the
+ * activations, the weights being frozen), and 2 more for the weights by which activation
+ * checkpointing multiplies again, over a third of the rate of a matrix product of the
  * model's shape, measured here in some milliseconds. Reads config.json and the corpus. Not
  * collective. */
 int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *language, double *seconds,
