@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 /* NEEDED: positions that the loss of a synthetic sample depends on. */
-enum { N_STEP = 40, NEEDED = 5 };
+enum { N_STEP = 40, FEW_STEPS = 10, NEEDED = 5 };
 
 typedef struct {
     mdl_decoder_t *decoder;
@@ -129,12 +129,12 @@ static void compare_with_one_rank(int64_t batch)
 static void ranks_agree(void **state)
 {
     (void)state;
-    static const int64_t batches[] = {1, 5, 6, 8, 36}, lengths[] = {0, 2 * NEEDED, 1000};
-    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
-        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-            study->trainer.pack_length = lengths[i];
-            compare_with_one_rank(batches[b]);
-        }
+    static const int64_t cases[][2] = {{1, 0},  {5, 0},          {6, 0},    {8, 0},
+                                       {36, 0}, {6, 2 * NEEDED}, {8, 1000}, {36, 3 * NEEDED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        study->trainer.pack_length = cases[i][1];
+        compare_with_one_rank(cases[i][0]);
+    }
     study->trainer.pack_length = 0;
 }
 
@@ -144,23 +144,42 @@ static void packs_change_rounding_alone(void **state)
 {
     (void)state;
     run_t one_by_one, packed;
-    double expected[N_STEP], losses[N_STEP];
+    double expected[FEW_STEPS], losses[FEW_STEPS];
     open_run(&one_by_one, 5, 6);
     study->trainer.pack_length = 4 * NEEDED;
     open_run(&packed, 5, 6);
     study->trainer.pack_length = 0;
-    train(&one_by_one, MPI_COMM_WORLD, N_STEP, expected);
-    train(&packed, MPI_COMM_WORLD, N_STEP, losses);
+    train(&one_by_one, MPI_COMM_WORLD, FEW_STEPS, expected);
+    train(&packed, MPI_COMM_WORLD, FEW_STEPS, losses);
     assert_int_equal(one_by_one.training->packs.n_pack, 6);
     assert_int_equal(packed.training->packs.n_pack, 2);
     print_message("losses differ by %.1e at the first step, %.1e at the last\n",
                   fabs(losses[0] / expected[0] - 1),
-                  fabs(losses[N_STEP - 1] / expected[N_STEP - 1] - 1));
+                  fabs(losses[FEW_STEPS - 1] / expected[FEW_STEPS - 1] - 1));
     assert_true(fabs(losses[0] - expected[0]) <= 1e-6 * expected[0]);
-    for (int i = 0; i < N_STEP; i++)
+    for (int i = 0; i < FEW_STEPS; i++)
         assert_true(fabs(losses[i] - expected[i]) <= 1e-5 * expected[i]);
     close_run(&one_by_one);
     close_run(&packed);
+}
+
+/* Packs of one sample each, whose positions they don't hold: as without packs, bit by bit. */
+static void long_samples_pass_alone(void **state)
+{
+    (void)state;
+    run_t one_by_one, alone;
+    double expected[FEW_STEPS], losses[FEW_STEPS];
+    open_run(&one_by_one, 5, 6);
+    study->trainer.pack_length = NEEDED - 1;
+    open_run(&alone, 5, 6);
+    study->trainer.pack_length = 0;
+    train(&one_by_one, MPI_COMM_WORLD, FEW_STEPS, expected);
+    train(&alone, MPI_COMM_WORLD, FEW_STEPS, losses);
+    assert_memory_equal(losses, expected, sizeof losses);
+    assert_memory_equal(alone.adapter->param, one_by_one.adapter->param,
+                        (size_t)alone.adapter->n_param * sizeof(float));
+    close_run(&one_by_one);
+    close_run(&alone);
 }
 
 /* Same bits where the same functions compute; a GPU sums in other orders, so that losses of some 3
@@ -377,6 +396,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(ranks_agree),
         cmocka_unit_test(packs_change_rounding_alone),
+        cmocka_unit_test(long_samples_pass_alone),
         cmocka_unit_test(backends_agree),
         cmocka_unit_test(step_is_adam_on_the_mean_gradient),
         cmocka_unit_test(checkpointing_changes_no_bit),
