@@ -1,7 +1,8 @@
 /* Seconds of a training step of projector and LoRA on a backend; compare_gpu.py makes the folders
  * and runs transformers and peft on the same work.
  *
- * usage: bench_gpu_step FOLDER BACKEND PRECISION STEPS BATCH VISUAL TOKENS
+ * usage: bench_gpu_step FOLDER BACKEND PRECISION STEPS BATCH VISUAL TOKENS [shard]
+ * With shard the ranks, each of which does the same work, share the model's blocks out.
  * prints: seconds of the best step (the first is left out), seconds of loading the model
  */
 #include "models/backend_choice.h"
@@ -55,14 +56,17 @@ static mdl_sample_t make_sample(int64_t n_visual, int64_t n_token, int64_t n_voc
     return (mdl_sample_t){n_token, token, scored, 1, n_visual, feature};
 }
 
-static void open_bench(bench_t *bench, char **argv)
+static void open_bench(bench_t *bench, char **argv, int sharded)
 {
     mdl_error_t err;
     mdl_adapter_options_t options = {.rank = 8, .alpha = 16};
     int64_t n_visual = atoll(argv[6]), n_token = atoll(argv[7]);
     check(mdl_backend_choose(MPI_COMM_WORLD, argv[2], argv[3], &bench->backend, &err), &err);
     check(mdl_linear_targets("q_proj,v_proj", &options.targets, &err), &err);
-    check(mdl_decoder_load(bench->backend, argv[1], &bench->decoder, &err), &err);
+    check(sharded ? mdl_decoder_load_sharded(bench->backend, MPI_COMM_WORLD, argv[1],
+                                             &bench->decoder, &err)
+                  : mdl_decoder_load(bench->backend, argv[1], &bench->decoder, &err),
+          &err);
     const mdl_model_config_t *config = mdl_decoder_config(bench->decoder);
     check(
         mdl_adapter_new(bench->backend, config, N_VISION_FEAT, &options, 1, &bench->adapter, &err),
@@ -98,10 +102,11 @@ int main(int argc, char **argv)
     bench_t bench;
     double best = 0;
     MPI_Init(&argc, &argv);
-    if (argc != 8)
+    int sharded = argc == 9 && strcmp(argv[8], "shard") == 0;
+    if (argc != 8 && !sharded)
         MPI_Abort(MPI_COMM_WORLD, MDL_E_USAGE);
     double start = MPI_Wtime();
-    open_bench(&bench, argv);
+    open_bench(&bench, argv, sharded);
     double load = MPI_Wtime() - start;
     int64_t n_step = atoll(argv[4]);
     for (int64_t step = 0; step <= n_step; step++) {
@@ -111,6 +116,7 @@ int main(int argc, char **argv)
         best = step <= 1 || seconds < best ? seconds : best;
     }
     printf("%.6f %.3f\n", best, load);
+    mdl_decoder_free(bench.decoder);
     MPI_Finalize();
     return 0;
 }
