@@ -113,7 +113,7 @@ static int open_window(mdl_shards_t *shards, MPI_Comm comm, size_t n_own, mdl_er
     shards->window = MPI_WIN_NULL;
     return mdl_fail(err, MDL_E_USAGE,
                     "MPI lets no rank read another's memory, which trainer.shard needs; with Open "
-                    "MPI 4 and a network without remote reads set OMPI_MCA_osc=pt2pt");
+                    "MPI 4 try OMPI_MCA_osc=pt2pt");
 }
 
 int mdl_shards_open(const mdl_backend_t *backend, MPI_Comm comm, int64_t n_layer, size_t n_byte,
