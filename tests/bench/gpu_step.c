@@ -1,8 +1,9 @@
 /* Seconds of a training step of projector and LoRA on a backend; compare_gpu.py makes the folders
  * and runs transformers and peft on the same work.
  *
- * usage: bench_gpu_step FOLDER BACKEND PRECISION STEPS BATCH VISUAL TOKENS [shard]
- * With shard the ranks, each of which does the same work, share the model's blocks out.
+ * usage: bench_gpu_step FOLDER BACKEND PRECISION STEPS BATCH VISUAL TOKENS [shard] [checkpointed]
+ * With shard the ranks, each of which does the same work, share the model's blocks out; with
+ * checkpointed activations are computed again in the backward pass.
  * prints: seconds of the best step (the first is left out), seconds of loading the model
  */
 #include "models/backend_choice.h"
@@ -56,7 +57,7 @@ static mdl_sample_t make_sample(int64_t n_visual, int64_t n_token, int64_t n_voc
     return (mdl_sample_t){n_token, token, scored, 1, n_visual, feature};
 }
 
-static void open_bench(bench_t *bench, char **argv, int sharded)
+static void open_bench(bench_t *bench, char **argv, int sharded, mdl_keep_t keep)
 {
     mdl_error_t err;
     mdl_adapter_options_t options = {.rank = 8, .alpha = 16};
@@ -71,7 +72,7 @@ static void open_bench(bench_t *bench, char **argv, int sharded)
     check(
         mdl_adapter_new(bench->backend, config, N_VISION_FEAT, &options, 1, &bench->adapter, &err),
         &err);
-    check(mdl_workspace_new(bench->decoder, bench->adapter, n_visual + n_token, MDL_KEEP_ALL,
+    check(mdl_workspace_new(bench->decoder, bench->adapter, n_visual + n_token, keep,
                             &bench->workspace, &err),
           &err);
     size_t n_byte = (size_t)bench->adapter->n_param * sizeof(float);
@@ -102,11 +103,12 @@ int main(int argc, char **argv)
     bench_t bench;
     double best = 0;
     MPI_Init(&argc, &argv);
-    int sharded = argc == 9 && strcmp(argv[8], "shard") == 0;
-    if (argc != 8 && !sharded)
+    int sharded = argc > 8 && strcmp(argv[8], "shard") == 0, n_word = 8 + sharded;
+    int checkpointed = argc > n_word && strcmp(argv[n_word], "checkpointed") == 0;
+    if (argc != n_word + checkpointed)
         MPI_Abort(MPI_COMM_WORLD, MDL_E_USAGE);
     double start = MPI_Wtime();
-    open_bench(&bench, argv, sharded);
+    open_bench(&bench, argv, sharded, checkpointed ? MDL_KEEP_INPUTS : MDL_KEEP_ALL);
     double load = MPI_Wtime() - start;
     int64_t n_step = atoll(argv[4]);
     for (int64_t step = 0; step <= n_step; step++) {

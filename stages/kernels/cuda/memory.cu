@@ -23,10 +23,12 @@ static int report(cudaError_t status, const char *what, mdl_error_t *err)
 int alloc(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err)
 {
     void *memory = nullptr;
-    int rc = allocate_bytes(&memory, n_byte, what,
-                            "lower the lengths of the corpus, the visual tokens of an image, "
-                            "trainer.batch or trainer.lora.rank, or compute with --backend cpu",
-                            err);
+    int rc =
+        allocate_bytes(&memory, n_byte, what,
+                       "set trainer.activation_checkpointing, lower the lengths of the corpus, "
+                       "the visual tokens of an image, trainer.batch or trainer.lora.rank, or "
+                       "compute with --backend cpu",
+                       err);
     std::memcpy(pointer_to_pointer, &memory, sizeof memory);
     if (rc != MDL_OK)
         return rc;
