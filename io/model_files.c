@@ -150,13 +150,13 @@ int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name,
     return rc == MDL_OK ? mdl_safetensors_read_float(holder, name, n_dim, dims, out, err) : rc;
 }
 
-int mdl_model_files_read_float_part(const mdl_model_files_t *files, const char *name, int n_dim,
-                                    const int64_t *dims, int64_t first, int64_t n, float *out,
-                                    mdl_error_t *err)
+int mdl_model_files_read_part(const mdl_model_files_t *files, const char *name, int n_dim,
+                              const int64_t *dims, int64_t first, int64_t n,
+                              mdl_encoding_t encoding, void *out, mdl_error_t *err)
 {
     const mdl_safetensors_t *holder = NULL;
     int rc = find_holder(files, name, &holder, err);
     return rc == MDL_OK
-               ? mdl_safetensors_read_float_part(holder, name, n_dim, dims, first, n, out, err)
+               ? mdl_safetensors_read_part(holder, name, n_dim, dims, first, n, encoding, out, err)
                : rc;
 }

@@ -23,9 +23,9 @@ const mdl_safetensors_t *mdl_model_files_at(const mdl_model_files_t *files, int 
 int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name, int n_dim,
                                const int64_t *dims, float *out, mdl_error_t *err);
 
-/* As mdl_safetensors_read_float_part. */
-int mdl_model_files_read_float_part(const mdl_model_files_t *files, const char *name, int n_dim,
-                                    const int64_t *dims, int64_t first, int64_t n, float *out,
-                                    mdl_error_t *err);
+/* As mdl_safetensors_read_part. */
+int mdl_model_files_read_part(const mdl_model_files_t *files, const char *name, int n_dim,
+                              const int64_t *dims, int64_t first, int64_t n,
+                              mdl_encoding_t encoding, void *out, mdl_error_t *err);
 
 #endif

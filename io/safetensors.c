@@ -1,8 +1,6 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "io/safetensors.h"
 
-#include "io/float_convert.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -281,18 +279,19 @@ static const mdl_encoding_t encodings[] = {[MDL_DTYPE_F64] = MDL_FLOAT64,
 
 /* out [n] = the values at data, of F64, F32, F16 or BF16 and at any address. Returns the index of
  * the first that is not finite, -1 when all are. */
-static int64_t convert(mdl_dtype_t dtype, const char *data, int64_t n, float *out)
+static int64_t convert(mdl_dtype_t dtype, const char *data, int64_t n, mdl_encoding_t encoding,
+                       char *out)
 {
     enum { BLOCK = 8192 }; /* values that stay in the cache until they are checked */
     uint64_t aligned[BLOCK];
-    size_t size = dtypes[dtype].size;
-    for (int64_t at = 0; at < n; at += BLOCK) {
+    size_t size = dtypes[dtype].size, n_out = mdl_encoding_size(encoding);
+    for (int64_t at = 0; at < n; at += BLOCK, out += BLOCK * n_out) {
         size_t n_here = (size_t)(n - at < BLOCK ? n - at : BLOCK);
         const void *source = data + (size_t)at * size;
         if ((uintptr_t)source % size != 0)
             source = memcpy(aligned, source, n_here * size);
-        mdl_float_convert(encodings[dtype], source, MDL_FLOAT32, out + at, n_here);
-        int64_t bad = mdl_float_first_bad(MDL_FLOAT32, out + at, n_here);
+        mdl_float_convert(encodings[dtype], source, encoding, out, n_here);
+        int64_t bad = mdl_float_first_bad(encoding, out, n_here);
         if (bad >= 0)
             return at + bad;
     }
@@ -314,9 +313,10 @@ static void advise(const void *data, size_t n_byte, int advice)
 /* Reads the values first .. first + n - 1 in pieces: the next one is fetched while this one is
  * converted, and what is converted isn't kept mapped. */
 static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, int64_t first,
-                       int64_t n, float *out, mdl_error_t *err)
+                       int64_t n, mdl_encoding_t encoding, char *out, mdl_error_t *err)
 {
     int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
+    int64_t n_out = (int64_t)mdl_encoding_size(encoding);
     const char *data = (const char *)tensor->data + first * size;
     for (int64_t at = 0; at < n; at += n_piece) {
         int64_t n_here = n - at < n_piece ? n - at : n_piece;
@@ -324,7 +324,7 @@ static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor
         int64_t end = at + AHEAD * n_piece < n ? at + AHEAD * n_piece : n;
         if (ahead < end)
             advise(data + ahead * size, (size_t)((end - ahead) * size), MADV_WILLNEED);
-        int64_t bad = convert(tensor->dtype, data + at * size, n_here, out + at);
+        int64_t bad = convert(tensor->dtype, data + at * size, n_here, encoding, out + at * n_out);
         if (bad >= 0)
             return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
                             tensor->name, (long long)(first + at + bad));
@@ -369,16 +369,16 @@ static int find_float(const mdl_safetensors_t *file, const char *name, int n_dim
     return MDL_OK;
 }
 
-int mdl_safetensors_read_float_part(const mdl_safetensors_t *file, const char *name, int n_dim,
-                                    const int64_t *dims, int64_t first, int64_t n, float *out,
-                                    mdl_error_t *err)
+int mdl_safetensors_read_part(const mdl_safetensors_t *file, const char *name, int n_dim,
+                              const int64_t *dims, int64_t first, int64_t n,
+                              mdl_encoding_t encoding, void *out, mdl_error_t *err)
 {
     const mdl_tensor_t *tensor = NULL;
     int rc = find_float(file, name, n_dim, dims, &tensor, err);
     if (rc == MDL_OK && (first < 0 || n < 0 || n > tensor->n_value - first))
         rc = mdl_fail(err, MDL_E_INTERNAL, "tensor %s: values %lld to %lld aren't all there", name,
                       (long long)first, (long long)(first + n));
-    return rc == MDL_OK ? read_values(file, tensor, first, n, out, err) : rc;
+    return rc == MDL_OK ? read_values(file, tensor, first, n, encoding, out, err) : rc;
 }
 
 int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
@@ -386,5 +386,7 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
 {
     const mdl_tensor_t *tensor = NULL;
     int rc = find_float(file, name, n_dim, dims, &tensor, err);
-    return rc == MDL_OK ? read_values(file, tensor, 0, tensor->n_value, out, err) : rc;
+    return rc == MDL_OK
+               ? read_values(file, tensor, 0, tensor->n_value, MDL_FLOAT32, (char *)out, err)
+               : rc;
 }

@@ -4,6 +4,7 @@
 #define MDL_IO_SAFETENSORS_H
 
 #include "core/error.h"
+#include "io/float_convert.h"
 
 #include <stdint.h>
 
@@ -64,9 +65,9 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
                                const int64_t *dims, float *out, mdl_error_t *err);
 
 /* The same of the values first .. first + n - 1 alone (in row-major order; at least 0 and at most
- * all of them), into out [n]; no others are touched. */
-int mdl_safetensors_read_float_part(const mdl_safetensors_t *file, const char *name, int n_dim,
-                                    const int64_t *dims, int64_t first, int64_t n, float *out,
-                                    mdl_error_t *err);
+ * all of them), into out [n] as float32 or bfloat16; no others are touched. */
+int mdl_safetensors_read_part(const mdl_safetensors_t *file, const char *name, int n_dim,
+                              const int64_t *dims, int64_t first, int64_t n,
+                              mdl_encoding_t encoding, void *out, mdl_error_t *err);
 
 #endif

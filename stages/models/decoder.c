@@ -54,47 +54,43 @@ static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *de
     return MDL_OK;
 }
 
-/* The values that this rank keeps, into values of the host; those of bfloat16, as such at its
- * start. */
-static int read_wanted(const mdl_model_files_t *files, const mdl_wanted_t *item, float *values,
+/* The values that this rank keeps, into values, which is memory of the host. */
+static int read_wanted(const mdl_model_files_t *files, const mdl_wanted_t *item, void *values,
                        mdl_error_t *err)
 {
-    int rc = mdl_model_files_read_float_part(files, item->name, item->n_dim, item->dims,
-                                             item->first, item->n, values, err);
+    mdl_encoding_t encoding = item->bfloat16 ? MDL_BFLOAT16 : MDL_FLOAT32;
+    int rc = mdl_model_files_read_part(files, item->name, item->n_dim, item->dims, item->first,
+                                       item->n, encoding, values, err);
     for (int64_t i = 0; rc == MDL_OK && item->offset != 0 && i < item->n; i++)
-        values[i] += item->offset;
-    for (int64_t i = 0; rc == MDL_OK && item->bfloat16 && i < item->n; i++) {
-        mdl_bfloat16_t value = mdl_to_bfloat16(values[i]);
-        memcpy((char *)values + i * (int64_t)sizeof value, &value, sizeof value);
-    }
+        ((float *)values)[i] += item->offset; /* a norm, which is of float32 */
     return rc;
 }
 
 /* 1 where the values can be read to where they stay. */
 static int is_straight(const mdl_wanted_t *item, const mdl_backend_t *backend)
 {
-    return !item->bfloat16 && (item->on_host || backend->on_host);
+    return item->on_host || backend->on_host;
 }
 
 static int read_all(const mdl_model_files_t *files, const mdl_wanted_list_t *list,
                     const mdl_backend_t *backend, mdl_error_t *err)
 {
-    float *stage = NULL;
-    int64_t n_room = 0;
+    void *stage = NULL;
+    size_t n_room = 0;
     int rc;
-    for (int64_t i = 0; i < list->n; i++)
-        if (!is_straight(&list->item[i], backend) && list->item[i].n > n_room)
-            n_room = list->item[i].n;
-    MDL_TRY(mdl_alloc(&stage, (size_t)n_room, sizeof *stage, "the largest tensor", err));
+    for (int64_t i = 0; i < list->n; i++) {
+        size_t n_byte = (size_t)list->item[i].n * mdl_wanted_size(&list->item[i]);
+        if (!is_straight(&list->item[i], backend) && n_byte > n_room)
+            n_room = n_byte;
+    }
+    MDL_TRY(mdl_alloc(&stage, n_room, 1, "the largest tensor", err));
     for (int64_t i = 0; i < list->n; i++) {
         const mdl_wanted_t *item = &list->item[i];
         int straight = is_straight(item, backend);
-        size_t n_byte = (size_t)item->n * mdl_wanted_size(item);
-        MDL_TRY(read_wanted(files, item, straight ? (float *)(void *)item->out : stage, err));
-        if (!straight && item->on_host)
-            memcpy(item->out, stage, n_byte);
-        else if (!straight)
-            MDL_TRY(backend->upload(item->out, stage, n_byte, err));
+        MDL_TRY(read_wanted(files, item, straight ? item->out : stage, err));
+        if (!straight)
+            MDL_TRY(
+                backend->upload(item->out, stage, (size_t)item->n * mdl_wanted_size(item), err));
     }
 done:
     free(stage);

@@ -6,10 +6,10 @@ usage: loading.py BENCH_MODEL_RATES FOLDER [LAYERS]
 Makes in FOLDER, where it isn't there, a checkpoint of Llama-3-8B's shape with LAYERS blocks
 (default 4 of its 32) and a vocabulary of 32,000: random bfloat16 in shards of one block. Reads its
 files by read(2) and loads them by bench_model_rates load, in turn, three times each: cold, with the
-files dropped from the page cache before each, then warm, out of that cache. A first load isn't
-timed: on a virtual machine memory that was never used is slow. Prints the best rates of each, their
-ratio, the processor time, and the peak memory over what is kept (the weights in float32). Needs
-NumPy.
+files dropped from the page cache before each, then warm, out of that cache; weights are kept as
+float32, then as bfloat16 (trainer.precision). A first load isn't timed: on a virtual machine memory
+that was never used is slow. Prints the best rates of each, their ratio, the processor time, and the
+peak memory over what is kept. Needs NumPy.
 """
 import json
 import os
@@ -79,13 +79,14 @@ def read(files):
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def load(bench, folder):
+def load(bench, folder, precision):
     """Wall and processor seconds of loading, and peak bytes."""
-    done = subprocess.run([bench, "load", folder], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([bench, "load", folder, precision], check=True, stdout=subprocess.PIPE,
+                          text=True)
     return tuple(map(float, done.stdout.split()))
 
 
-def compare(bench, folder, files, cold):
+def compare(bench, folder, precision, files, cold):
     raw, loaded = [], []
     for _ in range(3):
         if cold:
@@ -93,12 +94,13 @@ def compare(bench, folder, files, cold):
         raw.append(read(files))
         if cold:
             drop(files)
-        loaded.append(load(bench, folder))
+        loaded.append(load(bench, folder, precision))
     n_byte = sum(file.stat().st_size for file in files)
     (raw, raw_cpu), (wall, cpu) = (map(min, zip(*(times[:2] for times in runs)))
                                    for runs in (raw, loaded))
-    print(f"{'cold' if cold else 'warm'}: read at {n_byte / raw / 1e9:.2f} GB/s ({raw_cpu:.2f} s of "
-          f"cpu), loaded at {n_byte / wall / 1e9:.2f} GB/s ({cpu:.2f} s), ratio {raw / wall:.2f}")
+    print(f"{'cold' if cold else 'warm'}: read at {n_byte / raw / 1e9:.2f} GB/s "
+          f"({raw_cpu:.2f} s of cpu), loaded at {n_byte / wall / 1e9:.2f} GB/s ({cpu:.2f} s), "
+          f"ratio {raw / wall:.2f}")
 
 
 def main():
@@ -109,11 +111,12 @@ def main():
         make(folder, int(sys.argv[3]) if len(sys.argv) == 4 else 4)
     files = sorted(folder.glob("*.safetensors"))
     n_byte = sum(file.stat().st_size for file in files)
-    peak = load(bench, folder)[2]
-    print(f"{n_byte / 1e9:.2f} GB in {len(files)} shards, {2 * n_byte / 1e9:.2f} GB as float32; peak "
-          f"memory {(peak - 2 * n_byte) / 1e9:.2f} GB over that")
-    compare(bench, folder, files, cold=True)
-    compare(bench, folder, files, cold=False)
+    for precision, n_kept in ("float32", 2 * n_byte), ("bfloat16", n_byte):
+        peak = load(bench, folder, precision)[2]
+        print(f"{n_byte / 1e9:.2f} GB in {len(files)} shards, {n_kept / 1e9:.2f} GB as "
+              f"{precision}; peak memory {(peak - n_kept) / 1e9:.2f} GB over that")
+        compare(bench, folder, precision, files, cold=True)
+        compare(bench, folder, precision, files, cold=False)
 
 
 if __name__ == "__main__":

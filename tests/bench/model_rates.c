@@ -5,7 +5,7 @@
  * usage: mpiexec -n RANKS bench_model_rates train FOLDER STEPS BATCH VISUAL TOKENS [PACK_LENGTH]
  *                                           [checkpointed]
  *        mpiexec -n RANKS bench_model_rates extract FOLDER ROUNDS BATCH SIDE
- *        bench_model_rates load FOLDER
+ *        bench_model_rates load FOLDER float32|bfloat16
  * prints: wall and cpu seconds of the best step (round) or of loading, peak bytes of all ranks
  */
 #include "models/encoder.h"
@@ -167,8 +167,11 @@ static best_t load(char **argv)
 {
     mdl_error_t err;
     mdl_decoder_t *decoder;
+    int bfloat16 = strcmp(argv[3], "bfloat16") == 0;
     double wall = MPI_Wtime(), cpu = cpu_seconds();
-    check(mdl_decoder_load(mdl_backend_cpu(), argv[2], &decoder, &err), &err);
+    check(mdl_decoder_load(bfloat16 ? mdl_backend_cpu_bfloat16() : mdl_backend_cpu(), argv[2],
+                           &decoder, &err),
+          &err);
     return (best_t){MPI_Wtime() - wall, cpu_seconds() - cpu};
 }
 
@@ -183,7 +186,7 @@ int main(int argc, char **argv)
         best = train(argc, argv);
     else if (argc == 6 && strcmp(argv[1], "extract") == 0)
         best = extract(argv);
-    else if (argc == 3 && strcmp(argv[1], "load") == 0)
+    else if (argc == 4 && strcmp(argv[1], "load") == 0)
         best = load(argv);
     else
         MPI_Abort(MPI_COMM_WORLD, MDL_E_USAGE);

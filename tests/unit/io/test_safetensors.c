@@ -194,6 +194,60 @@ static void conversions(void **state)
     assert_int_equal(mdl_safetensors_read_float(file, "f64", 0, NULL, out, &err), MDL_OK);
     assert_true(out[0] == 0.1f);
 
+    mdl_safetensors_close(file);
+}
+
+/* Some of a tensor's values, and values as bfloat16: those of the file, or rounded to the nearest
+ * and ties to even. */
+static void parts(void **state)
+{
+    (void)state;
+    const float f32[4] = {1, 1 + 0x1p-8f, 1 + 0x3p-8f, -(1 + 0x1.2p-8f)};
+    const uint16_t expected[4] = {0x3f80, 0x3f80, 0x3f82, 0xbf81};
+    const uint16_t bf16[4] = {0x3f80, 0xc000, 0x8000, 0x3eab};
+    const unsigned too_large[2] = {0x7f7fffff, 0}; /* for bfloat16, and finite in float32 */
+    char data[32];
+    memcpy(data, f32, 16);
+    memcpy(data + 16, bf16, 8);
+    memcpy(data + 24, too_large, 8);
+    write_file("{\"a\":" TENSOR("F32", "[2,2]", 0, 16) ",\"b\":" TENSOR(
+                   "BF16", "[4]", 16, 24) ",\"c\":" TENSOR("F32", "[2]", 24, 32) "}",
+               0, data, sizeof data);
+    mdl_error_t err;
+    mdl_safetensors_t *file = open_good();
+    const int64_t pair[2] = {2, 2}, four = 4, two = 2;
+    float out[4];
+    uint16_t half[4];
+    assert_int_equal(mdl_safetensors_read_part(file, "a", 2, pair, 1, 2, MDL_FLOAT32, out, &err),
+                     MDL_OK);
+    assert_true(out[0] == f32[1] && out[1] == f32[2]);
+    assert_int_equal(mdl_safetensors_read_part(file, "a", 2, pair, 4, 0, MDL_FLOAT32, out, &err),
+                     MDL_OK);
+    assert_int_equal(mdl_safetensors_read_part(file, "a", 2, pair, 3, 2, MDL_FLOAT32, out, &err),
+                     MDL_E_INTERNAL);
+    assert_int_equal(mdl_safetensors_read_part(file, "a", 2, pair, 0, 4, MDL_BFLOAT16, half, &err),
+                     MDL_OK);
+    assert_memory_equal(half, expected, sizeof half);
+    assert_int_equal(mdl_safetensors_read_part(file, "b", 1, &four, 1, 3, MDL_BFLOAT16, half, &err),
+                     MDL_OK);
+    assert_memory_equal(half, bf16 + 1, 6);
+    assert_int_equal(mdl_safetensors_read_part(file, "c", 1, &two, 0, 2, MDL_FLOAT32, out, &err),
+                     MDL_OK);
+    assert_int_equal(mdl_safetensors_read_part(file, "c", 1, &two, 0, 2, MDL_BFLOAT16, half, &err),
+                     MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "value 0 is not finite"));
+    mdl_safetensors_close(file);
+}
+
+static void wrong_shapes_and_names(void **state)
+{
+    (void)state;
+    const int64_t three = 3;
+    float out[3];
+    mdl_error_t err;
+    write_file("{\"f32\":" TENSOR("F32", "[1,3]", 0, 12) ",\"pad\":" TENSOR("U8", "[]", 12, 13) "}",
+               0, "\0\0\0\0\0\0\0\0\0\0\0\0", 13);
+    mdl_safetensors_t *file = open_good();
     assert_int_equal(mdl_safetensors_read_float(file, "f32", 1, &three, out, &err), MDL_E_INPUT);
     assert_non_null(strstr(err.text, "(1, 3) where (3)"));
     assert_int_equal(mdl_safetensors_read_float(file, "pad", 0, NULL, out, &err), MDL_E_INPUT);
@@ -288,6 +342,8 @@ int main(void)
         cmocka_unit_test(every_truncation_and_flipped_bits),
         cmocka_unit_test(missing_file_and_folder),
         cmocka_unit_test(conversions),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(wrong_shapes_and_names),
         cmocka_unit_test(refused_values),
         cmocka_unit_test(long_tensor),
         cmocka_unit_test(empty_tensors),
