@@ -6,14 +6,18 @@
 
 struct __nv_bfloat16 {
     uint16_t bits;
+    operator float() const
+    {
+        uint32_t wide_bits = (uint32_t)bits << 16;
+        float wide;
+        memcpy(&wide, &wide_bits, sizeof wide);
+        return wide;
+    }
 };
 
 inline float __bfloat162float(__nv_bfloat16 value)
 {
-    uint32_t bits = (uint32_t)value.bits << 16;
-    float wide;
-    memcpy(&wide, &bits, sizeof wide);
-    return wide;
+    return value;
 }
 
 /* To the nearest, ties to even; for finite values. */

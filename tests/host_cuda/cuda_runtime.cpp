@@ -37,7 +37,7 @@ namespace
 
 /* ---- memory ---- */
 
-constexpr size_t ARENA = (size_t)4 << 30, GUARD = 256;
+constexpr size_t ARENA = (size_t)4 << 30, GUARD = 256, FILLED = (size_t)16 << 20;
 constexpr unsigned char FRESH = 0xff, END = 0xa5;
 
 char *arena;
@@ -117,11 +117,14 @@ void run_one()
 
 constexpr size_t STACK = 64 << 10;
 
+enum fiber_state { RUNS, AT_WARP, AT_BLOCK, ENDED }; /* where it waits for its like */
+
 struct fiber {
     std::unique_ptr<char[]> stack;
     ucontext_t start;
     jmp_buf at;
-    bool begun = false, ended = false;
+    bool begun = false;
+    fiber_state state;
     uint64_t given[2]; /* to other lanes, in turn: one may be read while the next is given */
     int turn = 0;
 };
@@ -136,7 +139,7 @@ void run_bodies()
 {
     for (;;) {
         (*body)();
-        running->ended = true;
+        running->state = ENDED;
         if (_setjmp(running->at) == 0)
             _longjmp(scheduler, 1);
     }
@@ -157,7 +160,7 @@ void go_on(fiber &f, unsigned thread)
 
 void prepare(fiber &f)
 {
-    f.ended = false;
+    f.state = RUNS;
     f.turn = 0;
     if (f.stack != nullptr)
         return;
@@ -169,21 +172,54 @@ void prepare(fiber &f)
     makecontext(&f.start, run_bodies, 0);
 }
 
+/* How many of the threads [first, end) are in a state. */
+unsigned count(unsigned first, unsigned end, fiber_state state)
+{
+    unsigned n = 0;
+    for (unsigned t = first; t < end; t++)
+        n += fibers[t].state == state;
+    return n;
+}
+
+/* On with the threads of a warp until all wait for the block or ended. */
+void run_warp(unsigned first, unsigned end)
+{
+    do {
+        for (unsigned t = first; t < end; t++)
+            if (fibers[t].state == RUNS || fibers[t].state == AT_WARP)
+                go_on(fibers[t], t);
+        unsigned n_wait = count(first, end, AT_WARP);
+        if (n_wait > 0 && n_wait < end - first)
+            fail("some threads of a warp wait for others that don't");
+    } while (fibers[first].state == AT_WARP);
+}
+
 void run_block(unsigned n_thread)
 {
+    constexpr unsigned WARP = 32;
     fibers.resize(n_thread > fibers.size() ? n_thread : fibers.size());
     for (unsigned t = 0; t < n_thread; t++)
         prepare(fibers[t]);
-    for (unsigned n_ended = 0; n_ended < n_thread;) {
-        n_ended = 0;
-        for (unsigned t = 0; t < n_thread; t++) {
-            if (!fibers[t].ended)
-                go_on(fibers[t], t);
-            n_ended += fibers[t].ended;
-        }
+    unsigned n_ended = 0;
+    while (n_ended < n_thread) {
+        for (unsigned first = 0; first < n_thread; first += WARP)
+            run_warp(first, first + WARP < n_thread ? first + WARP : n_thread);
+        n_ended = count(0, n_thread, ENDED);
         if (n_ended > 0 && n_ended < n_thread)
             fail("some threads of a block ended and others wait for them");
+        for (unsigned t = 0; n_ended == 0 && t < n_thread; t++)
+            fibers[t].state = RUNS;
     }
+}
+
+/* Back to the scheduler until it goes on with this thread. */
+void wait(fiber_state state)
+{
+    fiber *self = running;
+    self->state = state;
+    if (_setjmp(self->at) == 0)
+        _longjmp(scheduler, 1);
+    self->state = RUNS;
 }
 
 } // namespace
@@ -192,21 +228,25 @@ dim3 threadIdx, blockIdx, gridDim, blockDim;
 
 void __syncthreads()
 {
-    fiber *self = running;
-    if (_setjmp(self->at) == 0)
-        _longjmp(scheduler, 1);
+    wait(AT_BLOCK);
 }
 
-uint64_t host_cuda_swap(uint64_t bits, int apart)
+void __syncwarp()
 {
-    unsigned other = threadIdx.x ^ (unsigned)apart;
+    wait(AT_WARP);
+}
+
+uint64_t host_cuda_swap(uint64_t bits, unsigned other)
+{
     if (other >= blockDim.x || other / 32 != threadIdx.x / 32)
         fail("a thread asks for the number of a lane that isn't there");
     int turn = running->turn = 1 - running->turn;
     running->given[turn] = bits;
-    __syncthreads();
+    wait(AT_WARP);
     return fibers[other].given[turn];
 }
+
+bool host_cuda_pageable;
 
 void host_cuda_ask(cudaStream_t stream, std::function<void()> work)
 {
@@ -218,14 +258,15 @@ void host_cuda_ask(cudaStream_t stream, std::function<void()> work)
 cudaError_t host_cuda_launch(const cudaLaunchConfig_t *config, std::function<void()> thread)
 {
     dim3 grid = config->gridDim, block = config->blockDim;
-    if (grid.x < 1 || grid.x > 0x7fffffff || block.x < 1 || block.x > 1024)
+    if (grid.x < 1 || grid.x > 0x7fffffff || grid.y < 1 || grid.y > 65535 || block.x < 1 ||
+        block.x > 1024 || config->dynamicSmemBytes > HOST_CUDA_SHARED)
         return cudaErrorInvalidConfiguration;
     host_cuda_ask(config->stream, [=] {
         body = &thread;
         gridDim = grid;
         blockDim = block;
-        for (unsigned b = 0; b < grid.x; b++) {
-            blockIdx = dim3(b);
+        for (unsigned b = 0; b < grid.x * grid.y; b++) {
+            blockIdx = dim3(b % grid.x, b / grid.x);
             run_block(block.x);
         }
     });
@@ -253,6 +294,12 @@ cudaError_t cudaGetDevice(int *device)
 cudaError_t cudaSetDevice(int device)
 {
     return device == 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int)
+{
+    *value = HOST_CUDA_SHARED;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
@@ -304,7 +351,7 @@ cudaError_t cudaMalloc(void **block, size_t n_byte)
     arena_used += whole;
     blocks[start] = n_byte;
     on_device guard;
-    memset(start, FRESH, n_byte);
+    memset(start, FRESH, n_byte < FILLED ? n_byte : FILLED);
     memset(start + n_byte, END, GUARD);
     *block = start;
     return cudaSuccess;
@@ -354,13 +401,23 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n_byte, cudaMemcpyKind
     return cudaSuccess;
 }
 
-/* From or to pinned memory alone: with other memory CUDA may wait. */
+/* From or to other memory than pinned CUDA may wait. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_byte, cudaMemcpyKind kind,
                             cudaStream_t stream)
 {
     const void *host = kind == cudaMemcpyHostToDevice ? from : to;
-    if (pinned.count(const_cast<void *>(host)) == 0)
-        fail("an asynchronous copy that isn't from or to the start of pinned memory");
+    if (kind != cudaMemcpyDeviceToDevice && pinned.count(const_cast<void *>(host)) == 0) {
+        if (!host_cuda_pageable)
+            fail("an asynchronous copy that isn't from or to the start of pinned memory");
+        if (kind == cudaMemcpyDeviceToHost) {
+            cudaStreamSynchronize(stream);
+            return cudaMemcpy(to, from, n_byte, kind);
+        }
+        auto bytes =
+            std::make_shared<std::vector<char>>((const char *)from, (const char *)from + n_byte);
+        host_cuda_ask(stream, [=] { memcpy(to, bytes->data(), bytes->size()); });
+        return cudaSuccess;
+    }
     host_cuda_ask(stream, [=] { memcpy(to, from, n_byte); });
     return cudaSuccess;
 }

@@ -14,7 +14,8 @@
 
 #define __global__
 #define __device__
-#define __shared__ static
+#define __shared__   thread_local /* of a block: all run in one thread */
+#define __align__(n) __attribute__((aligned(n)))
 
 enum cudaError_t {
     cudaSuccess,
@@ -22,7 +23,12 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration = 9,
     cudaErrorNoDevice = 100
 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum cudaMemcpyKind {
+    cudaMemcpyHostToDevice = 1,
+    cudaMemcpyDeviceToHost = 2,
+    cudaMemcpyDeviceToDevice = 3
+};
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
 enum { cudaEventDisableTiming = 2, cudaStreamNonBlocking = 1 };
 
 typedef struct host_stream *cudaStream_t;
@@ -30,7 +36,7 @@ typedef struct host_event *cudaEvent_t;
 
 struct dim3 {
     unsigned x, y, z;
-    dim3(unsigned width = 1) : x(width), y(1), z(1)
+    dim3(unsigned width = 1, unsigned height = 1) : x(width), y(height), z(1)
     {
     }
 };
@@ -48,6 +54,8 @@ struct cudaDeviceProp {
     int major, minor;
 };
 
+constexpr size_t HOST_CUDA_SHARED = 227 * 1024; /* bytes of a block's dynamic shared memory */
+
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 struct cudaFuncAttributes {
@@ -58,17 +66,23 @@ struct cudaFuncAttributes {
 extern dim3 threadIdx, blockIdx, gridDim, blockDim;
 
 void __syncthreads();
+void __syncwarp();
 
-/* The number that the thread of the lane apart has; all threads of the block give theirs. */
-uint64_t host_cuda_swap(uint64_t bits, int apart);
+/* The number that thread other of the same warp gives; all of its threads give theirs. */
+uint64_t host_cuda_swap(uint64_t bits, unsigned other);
 
-template <typename T> T __shfl_xor_sync(unsigned, T value, int apart)
+template <typename T> T __shfl_sync(unsigned, T value, int lane)
 {
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
-    bits = host_cuda_swap(bits, apart);
+    bits = host_cuda_swap(bits, threadIdx.x / 32 * 32 + (unsigned)lane);
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+template <typename T> T __shfl_xor_sync(unsigned all, T value, int apart)
+{
+    return __shfl_sync(all, value, (int)(threadIdx.x % 32) ^ apart);
 }
 
 template <typename T> T atomicMax(T *at, T value)
@@ -98,6 +112,7 @@ cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaGetLastError();
@@ -123,6 +138,10 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+/* 1 for code that copies from and to memory that isn't pinned, where CUDA takes the bytes at once
+ * or waits; else that is an error. */
+extern bool host_cuda_pageable;
 
 /* Asks for work in a stream. */
 void host_cuda_ask(cudaStream_t stream, std::function<void()> work);

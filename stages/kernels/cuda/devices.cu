@@ -60,7 +60,7 @@ double seconds_now()
 /* As cuBLAS computes without being asked for anything else than no TF32. */
 int measure_rate(mdl::pipeline &d, const mdl::reals &type, int n, double *rate, mdl_error_t *err)
 {
-    enum { ROUNDS = 6, PRODUCTS = 4, SMALL = 0x3d };
+    constexpr int ROUNDS = 6, PRODUCTS = 4, SMALL = 0x3d;
     const float one = 1, zero = 0;
     const double double_one = 1, double_zero = 0;
     bool wide = type.output == CUDA_R_64F;
