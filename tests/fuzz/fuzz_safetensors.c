@@ -15,8 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_byte)
         if (mdl_safetensors_find(file, tensor->name) != tensor)
             abort();
         float *out = malloc((size_t)(tensor->n_value + 1) * sizeof *out);
-        if (out != NULL)
+        if (out != NULL) {
             mdl_safetensors_read_float(file, tensor->name, tensor->n_dim, tensor->dims, out, &err);
+            mdl_safetensors_read_part(file, tensor->name, tensor->n_dim, tensor->dims,
+                                      tensor->n_value / 2, tensor->n_value - tensor->n_value / 2,
+                                      MDL_BFLOAT16, out, &err);
+        }
         free(out);
     }
     mdl_safetensors_close(file);
