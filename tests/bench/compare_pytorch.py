@@ -150,7 +150,9 @@ def peer(kind, folder, way, n_thread, n_round):
 
 
 def ours(bench, kind, folder, n_thread, n_round):
-    work = {"train": [n_round, BATCH, N_VISUAL, N_TEXT], "extract": [n_round, N_IMAGE, SIDE]}[kind]
+    pack = BATCH * (N_VISUAL + N_TEXT) // n_thread  # a rank's samples pass the decoder together
+    work = {"train": [n_round, BATCH, N_VISUAL, N_TEXT, pack],
+            "extract": [n_round, N_IMAGE, SIDE]}[kind]
     done = subprocess.run(["mpiexec", "-n", str(n_thread), bench, kind, folder, *map(str, work)],
                           env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}, check=True,
                           stdout=subprocess.PIPE, text=True)
