@@ -111,20 +111,15 @@ static void attend(const mdl_vit_t *vit, const mdl_vit_block_t *block, const pas
 {
     const mdl_vision_config_t *config = &vit->config;
     const mdl_backend_t *be = vit->backend;
-    int64_t d = config->n_feat, ld = 3 * d;
-    const mdl_full_attention_t shape = {.n_image = pass->n_image,
-                                        .n_query = pass->n_token,
-                                        .n_key = pass->n_token,
-                                        .n_head = config->n_head,
-                                        .n_head_feat = d / config->n_head,
-                                        .ld_q = ld,
-                                        .ld_kv = ld};
+    int64_t d = config->n_feat, ld = 3 * d, n_token = pass->n_token;
+    const mdl_full_attention_t shape = {pass->n_image,      n_token, n_token, config->n_head,
+                                        d / config->n_head, ld,      ld};
     mdl_affine_norm(be, pass->branch, pass->stream, &block->norm1, pass->n_row, d,
                     config->norm_eps);
     mdl_affine_linear(be, pass->wide, pass->branch, &block->qkv, pass->n_row, ld, d);
     /* EVA-02 turns queries and keys, but for the class token's */
     for (int64_t image = 0; vit->cosine != NULL && image < pass->n_image; image++)
-        be->rope_pairs_forward(pass->wide + (image * pass->n_token + vit->has_class_token) * ld,
+        be->rope_pairs_forward(pass->wide + (image * n_token + vit->has_class_token) * ld,
                                vit->cosine, vit->sine, pass->n_patch, 2 * shape.n_head,
                                shape.n_head_feat, ld);
     be->full_attention_forward(pass->branch, pass->score, pass->wide, pass->wide + d,
@@ -163,13 +158,8 @@ static void pool(const mdl_vit_t *vit, const pass_t *pass, const float *x, float
     const mdl_backend_t *be = vit->backend;
     const mdl_vit_head_t *head = &vit->head;
     int64_t d = config->n_feat, f = config->n_mlp_feat, n_token = pass->n_token;
-    const mdl_full_attention_t shape = {.n_image = 1,
-                                        .n_query = 1,
-                                        .n_key = n_token,
-                                        .n_head = config->n_head,
-                                        .n_head_feat = d / config->n_head,
-                                        .ld_q = d,
-                                        .ld_kv = 2 * d};
+    const mdl_full_attention_t shape = {1, 1,    n_token, config->n_head, d / config->n_head,
+                                        d, 2 * d};
     mdl_affine_t key_value = mdl_affine_from_row(be, &head->qkv, d, d);
     float *q = pass->branch, *y = pass->middle, *kv = pass->wide;
     mdl_affine_linear(be, q, head->probe, &head->qkv, 1, d, d);
