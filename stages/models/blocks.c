@@ -131,19 +131,33 @@ static void mlp_output_forward(mdl_workspace_t *ws, int64_t layer, int64_t first
                ws->decoder->block[layer].norm_mlp_output, n_row);
 }
 
-void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
+static void final_norm(mdl_workspace_t *ws, int64_t first, int64_t n_row)
 {
-    const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     int64_t d = config->n_feat;
-    for (int64_t layer = 0; layer < config->n_layer; layer++) {
-        mdl_decoder_use(ws->decoder, layer, layer + 1);
-        attention_forward(ws, layer, first, n_row);
-        mlp_inner_forward(ws, layer, first, n_row);
-        mlp_output_forward(ws, layer, first, n_row);
+    ws->backend->rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
+                                 ws->decoder->norm, n_row, d, (float)config->norm_eps);
+}
+
+void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *first,
+                             const int64_t *n_row, int64_t n)
+{
+    const mdl_decoder_t *decoder = workspaces[0]->decoder;
+    for (int64_t layer = 0; layer < decoder->config.n_layer; layer++) {
+        mdl_decoder_use(decoder, layer, layer + 1);
+        for (int64_t i = 0; i < n; i++) {
+            attention_forward(workspaces[i], layer, first[i], n_row[i]);
+            mlp_inner_forward(workspaces[i], layer, first[i], n_row[i]);
+            mlp_output_forward(workspaces[i], layer, first[i], n_row[i]);
+        }
     }
-    be->rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
-                        ws->decoder->norm, n_row, d, (float)config->norm_eps);
+    for (int64_t i = 0; i < n; i++)
+        final_norm(workspaces[i], first[i], n_row[i]);
+}
+
+void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
+{
+    mdl_blocks_forward_each(&ws, &first, &n_row, 1);
 }
 
 static void mlp_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)

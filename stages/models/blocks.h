@@ -12,6 +12,11 @@
  * workspace. */
 void mdl_blocks_forward(mdl_workspace_t *workspace, int64_t first, int64_t n_row);
 
+/* The same in n workspaces of one decoder together, block by block, so that sharded blocks are
+ * fetched once for all. first, n_row: [n]. */
+void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *first,
+                             const int64_t *n_row, int64_t n);
+
 /* Takes dnormed [n_row, d], the gradient for the last hidden states of positions 0 .. n_row - 1,
  * from the workspace; adds LoRA's gradients to the adapter's grad and leaves the gradient for the
  * first block's input in dstream [n_row, d]. */

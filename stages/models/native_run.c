@@ -47,6 +47,45 @@ int64_t mdl_native_max_length(const mdl_study_t *study, const mdl_model_config_t
     return mdl_training_max_length(&settings, config, n_visual + longest);
 }
 
+/* Samples that are measured together: one, or where a pass fetches the blocks from other ranks, as
+ * many as take no more memory than training does. */
+static int64_t n_together(const mdl_native_run_t *run, mdl_keep_t keep, int64_t n_position)
+{
+    const mdl_backend_t *be = run->inputs->backend;
+    const mdl_model_config_t *config = mdl_decoder_config(run->inputs->decoder);
+    const mdl_adapter_t *adapter = run->adapter;
+    int n_rank;
+    MPI_Comm_size(run->group, &n_rank);
+    if (mdl_native_inputs_n_shard(run->study, be->on_host, n_rank) == 0)
+        return 1;
+    int64_t n = (int64_t)(mdl_workspace_n_byte(be, config, adapter->n_vision_feat, adapter->rank,
+                                               n_position, keep) /
+                          mdl_workspace_n_byte(be, config, adapter->n_vision_feat, adapter->rank,
+                                               n_position, MDL_KEEP_KEYS));
+    int64_t share = (run->inputs->corpus->n_eval + n_rank - 1) / n_rank;
+    n = n < share ? n : share;
+    n = n < MDL_MOST_TOGETHER ? n : MDL_MOST_TOGETHER;
+    return n > 1 ? n : 1;
+}
+
+static int make_workspaces(mdl_native_run_t *run, int train, mdl_error_t *err)
+{
+    const mdl_decoder_t *decoder = run->inputs->decoder;
+    mdl_keep_t keep = mdl_training_settings(run->study).keep;
+    int64_t n_position =
+        mdl_native_max_length(run->study, mdl_decoder_config(decoder), run->inputs->corpus,
+                              run->inputs->features->n_visual);
+    int64_t n = train ? 1 : n_together(run, keep, n_position);
+    int rc = MDL_OK;
+    while (rc == MDL_OK && run->n_together < n) {
+        rc = mdl_workspace_new(decoder, run->adapter, n_position, train ? keep : MDL_KEEP_KEYS,
+                               &run->together[run->n_together], err);
+        run->n_together += rc == MDL_OK;
+    }
+    run->workspace = run->together[0];
+    return rc;
+}
+
 static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int train,
                    mdl_error_t *err)
 {
@@ -62,11 +101,7 @@ static int prepare(mdl_native_run_t *run, const mdl_candidate_t *candidate, int 
     MDL_TRY(mdl_adapter_new(mdl_decoder_backend(run->inputs->decoder),
                             mdl_decoder_config(run->inputs->decoder), run->inputs->features->n_feat,
                             &options, run->study->seed, &run->adapter, err));
-    int64_t n_position =
-        mdl_native_max_length(run->study, mdl_decoder_config(run->inputs->decoder),
-                              run->inputs->corpus, run->inputs->features->n_visual);
-    MDL_TRY(mdl_workspace_new(run->inputs->decoder, run->adapter, n_position,
-                              train ? settings.keep : MDL_KEEP_KEYS, &run->workspace, err));
+    MDL_TRY(make_workspaces(run, train, err));
     MDL_TRY(mdl_training_new(&settings, run->inputs->corpus, run->inputs->features, run->adapter,
                              run->workspace, &run->training, err));
     MDL_TRY(mdl_alloc(&run->state, 3, (size_t)run->adapter->n_param * sizeof *run->state,
@@ -91,7 +126,8 @@ int mdl_native_run_open(mdl_native_run_t *run, MPI_Comm group, mdl_native_inputs
 void mdl_native_run_close(mdl_native_run_t *run)
 {
     mdl_training_free(run->training);
-    mdl_workspace_free(run->workspace);
+    for (int64_t i = 0; i < run->n_together; i++)
+        mdl_workspace_free(run->together[i]);
     mdl_adapter_free(run->adapter);
     free(run->tensors);
     free(run->state);

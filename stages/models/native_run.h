@@ -16,6 +16,9 @@ typedef struct {
     mdl_native_inputs_t *inputs;
     mdl_adapter_t *adapter;
     mdl_workspace_t *workspace;
+    mdl_workspace_t *together[MDL_MOST_TOGETHER]; /* [n_together], of samples that are measured
+                                                   * together; the first one is workspace */
+    int64_t n_together;
     mdl_training_t *training;
     double train_seconds; /* cumulative up to training->step */
     char *folder;         /* candidates/VE+LM */

@@ -60,19 +60,54 @@ static int score_pass(mdl_workspace_t *ws, const mdl_pass_t *pass, double scale,
     return MDL_OK;
 }
 
+/* The workspaces that pass the blocks together next, and the rows in each. */
+typedef struct {
+    int64_t n;
+    mdl_workspace_t *ws[MDL_MOST_TOGETHER];
+    int64_t first[MDL_MOST_TOGETHER], n_row[MDL_MOST_TOGETHER];
+} together_t;
+
+static void join(together_t *together, mdl_workspace_t *ws, int64_t first, int64_t n_row)
+{
+    together->ws[together->n] = ws;
+    together->first[together->n] = first;
+    together->n_row[together->n++] = n_row;
+}
+
+static void pass_blocks(const together_t *together)
+{
+    if (together->n > 0)
+        mdl_blocks_forward_each(together->ws, together->first, together->n_row, together->n);
+}
+
+int mdl_sample_loss_each(mdl_workspace_t *const *ws, const mdl_sample_t *samples, int64_t n,
+                         double *loss_sum, mdl_error_t *err)
+{
+    mdl_pass_t pass[MDL_MOST_TOGETHER];
+    together_t together = {0};
+    int rc = MDL_OK;
+    for (int64_t i = 0; i < n; i++) {
+        loss_sum[i] = 0;
+        pass[i] = (mdl_pass_t){.sample = &samples[i], .n_sample = 1};
+        MDL_TRY(mdl_pass_begin(ws[i], &pass[i], err));
+        if (pass[i].n_row > 0)
+            join(&together, ws[i], 0, pass[i].n_row);
+    }
+    pass_blocks(&together);
+    for (int64_t i = 0; i < n; i++) {
+        if (pass[i].n_row == 0)
+            continue;
+        MDL_TRY(score_pass(ws[i], &pass[i], 0, err));
+        MDL_TRY(ws[i]->backend->download(&loss_sum[i], ws[i]->loss, sizeof *loss_sum, err));
+    }
+done:
+    return rc;
+}
+
 int mdl_sample_loss(mdl_workspace_t *ws, const mdl_sample_t *sample, double *loss_sum,
                     mdl_error_t *err)
 {
-    mdl_pass_t pass = {.sample = sample, .n_sample = 1};
-    *loss_sum = 0;
-    int rc = mdl_pass_begin(ws, &pass, err);
-    if (rc != MDL_OK || pass.n_row == 0)
-        return rc;
-    mdl_blocks_forward(ws, 0, pass.n_row);
-    MDL_TRY(score_pass(ws, &pass, 0, err));
-    rc = ws->backend->download(loss_sum, ws->loss, sizeof *loss_sum, err);
-done:
-    return rc;
+    return mdl_sample_loss_each(&ws, sample, 1, loss_sum, err);
 }
 
 int mdl_sample_gradient(mdl_workspace_t *ws, const mdl_sample_t *sample, double scale,
@@ -138,26 +173,60 @@ static int best_token(mdl_workspace_t *ws, int64_t position, int32_t *token, mdl
     return ws->backend->download(token, ws->best, sizeof *token, err);
 }
 
-int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t max_new,
-                      int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err)
+/* Adds a token to an answer; *length counts the positions of its sample with those of the answer
+ * that have passed. Joins the next pass unless the answer is over. */
+static int extend(mdl_workspace_t *ws, int64_t max_new, int64_t eos_id, int32_t *out,
+                  int64_t *n_out, int64_t *length, together_t *next, mdl_error_t *err)
 {
-    int64_t n_row = sample->n_token + sample->n_visual;
     int32_t token;
     int rc;
-    *n_out = 0;
-    MDL_TRY(check_kept(ws, MDL_KEEP_KEYS, err));
-    MDL_TRY(mdl_pass_check(ws, sample, max_new > 0 ? max_new : 0, err));
-    MDL_TRY(run_forward(ws, sample, err));
-    while (*n_out < max_new) {
-        MDL_TRY(best_token(ws, n_row - 1, &token, err));
-        if (token == eos_id)
-            break;
-        out[(*n_out)++] = token;
-        if (*n_out == max_new)
-            break;
-        MDL_TRY(mdl_pass_embed_token(ws, token, n_row, err));
-        mdl_blocks_forward(ws, n_row++, 1);
+    MDL_TRY(best_token(ws, *length - 1, &token, err));
+    if (token == eos_id)
+        return MDL_OK;
+    out[(*n_out)++] = token;
+    if (*n_out == max_new)
+        return MDL_OK;
+    MDL_TRY(mdl_pass_embed_token(ws, token, *length, err));
+    join(next, ws, (*length)++, 1);
+done:
+    return rc;
+}
+
+int mdl_sample_greedy_each(mdl_workspace_t *const *ws, const mdl_sample_t *samples, int64_t n,
+                           int64_t max_new, int64_t eos_id, int32_t *out, int64_t *n_out,
+                           mdl_error_t *err)
+{
+    int64_t length[MDL_MOST_TOGETHER];
+    together_t together = {0};
+    int rc = MDL_OK;
+    for (int64_t i = 0; i < n; i++) {
+        mdl_pass_t pass = {.sample = &samples[i], .n_sample = 1, .whole = 1};
+        n_out[i] = 0;
+        MDL_TRY(check_kept(ws[i], MDL_KEEP_KEYS, err));
+        MDL_TRY(mdl_pass_check(ws[i], &samples[i], max_new > 0 ? max_new : 0, err));
+        MDL_TRY(mdl_pass_begin(ws[i], &pass, err));
+        length[i] = pass.n_row;
+        join(&together, ws[i], 0, pass.n_row);
+    }
+    pass_blocks(&together);
+    while (max_new > 0 && together.n > 0) {
+        together_t next = {0};
+        for (int64_t i = 0, k = 0; i < n && k < together.n; i++) {
+            if (together.ws[k] != ws[i])
+                continue;
+            k++;
+            MDL_TRY(extend(ws[i], max_new, eos_id, out + i * max_new, &n_out[i], &length[i], &next,
+                           err));
+        }
+        together = next;
+        pass_blocks(&together);
     }
 done:
     return rc;
+}
+
+int mdl_sample_greedy(mdl_workspace_t *ws, const mdl_sample_t *sample, int64_t max_new,
+                      int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err)
+{
+    return mdl_sample_greedy_each(&ws, sample, 1, max_new, eos_id, out, n_out, err);
 }

@@ -52,4 +52,17 @@ int mdl_sample_logits(mdl_workspace_t *workspace, const mdl_sample_t *sample, fl
 int mdl_sample_greedy(mdl_workspace_t *workspace, const mdl_sample_t *sample, int64_t max_new,
                       int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err);
 
+/* Samples that can pass together, each in a workspace of its own. */
+enum { MDL_MOST_TOGETHER = 16 };
+
+/* mdl_sample_loss of n samples in n workspaces of one decoder, whose blocks, where they are
+ * sharded, are fetched once for all. loss_sum: [n]. */
+int mdl_sample_loss_each(mdl_workspace_t *const *workspaces, const mdl_sample_t *samples, int64_t n,
+                         double *loss_sum, mdl_error_t *err);
+
+/* mdl_sample_greedy likewise. out: [n, max_new]; n_out: [n]. */
+int mdl_sample_greedy_each(mdl_workspace_t *const *workspaces, const mdl_sample_t *samples,
+                           int64_t n, int64_t max_new, int64_t eos_id, int32_t *out, int64_t *n_out,
+                           mdl_error_t *err);
+
 #endif

@@ -135,6 +135,49 @@ static void greedy_equals_full_computation(void **state)
     }
 }
 
+/* Samples of several lengths that pass together, one of them without a loss; with an end token they
+ * leave one after the other. */
+static void together_is_each_alone(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    static const uint8_t scored[6] = {0, 0, 1, 1, 0, 1}, none[6] = {0};
+    const int32_t token[6] = {1, 17, 44, 58, 3, 60};
+    static const char *const names[] = {"llama-2", "gemma-3", "mistral-window"};
+    const mdl_sample_t samples[N] = {{6, token, scored, 3, 2, feature},
+                                     {4, token + 1, scored, 0, 1, feature},
+                                     {5, token, none, 5, 2, feature},
+                                     {6, token, scored, 0, 0, NULL}};
+    for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
+        model_t model = open_model(names[m]);
+        mdl_workspace_t *ws[N];
+        mdl_error_t err;
+        int32_t together[N][MAX_NEW], alone[MAX_NEW];
+        int64_t n_out[N], n_alone;
+        double losses[N], loss;
+        for (int i = 0; i < N; i++)
+            check(mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, MDL_KEEP_KEYS, &ws[i],
+                                    &err),
+                  &err);
+        check(mdl_sample_loss_each(ws, samples, N, losses, &err), &err);
+        check(mdl_sample_greedy(ws[0], &samples[0], MAX_NEW, -1, alone, &n_alone, &err), &err);
+        int32_t eos_id = alone[2];
+        check(mdl_sample_greedy_each(ws, samples, N, MAX_NEW, eos_id, together[0], n_out, &err),
+              &err);
+        assert_true(n_out[0] <= 2);
+        for (int i = 0; i < N; i++) {
+            check(mdl_sample_loss(model.ws, &samples[i], &loss, &err), &err);
+            assert_true(loss == losses[i] && (loss > 0) == (i != 2));
+            check(mdl_sample_greedy(model.ws, &samples[i], MAX_NEW, eos_id, alone, &n_alone, &err),
+                  &err);
+            assert_int_equal(n_out[i], n_alone);
+            assert_memory_equal(together[i], alone, (size_t)n_alone * sizeof *alone);
+            mdl_workspace_free(ws[i]);
+        }
+        close_model(&model);
+    }
+}
+
 /* The loss is the sum of -log softmax over the rows of mdl_sample_logits before scored tokens. */
 static void loss_follows_from_logits(void **state)
 {
@@ -338,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_equals_full_computation),
+        cmocka_unit_test(together_is_each_alone),
         cmocka_unit_test(loss_follows_from_logits),
         cmocka_unit_test(gradient_by_differences),
         cmocka_unit_test(gradients_add_up),

@@ -393,6 +393,36 @@ static void errors_are_counted_by_hand(void **state)
     mdl_trainer_native.free(native);
 }
 
+/* As many as a model of many blocks would take: 3 at a time and what is left. */
+static void measuring_together_changes_nothing(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t alone, together;
+    mdl_study_t study = *undisturbed;
+    study.trainer.shard = 1;
+    mdl_native_inputs_t inputs = {.study = &study, .backend = mdl_backend_strict()};
+    mdl_native_run_t run;
+    void *native;
+    char *configuration = NULL;
+    check(measure(undisturbed, 0.25, &alone, &err), &err);
+    check(mdl_trainer_native_open(MPI_COMM_WORLD, &study, &native, &err), &err);
+    if (rank == 0)
+        check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
+    check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, 0, &err),
+          &err);
+    check(mdl_native_run_resume(&run, 20, &err), &err);
+    for (; run.n_together < 3; run.n_together++)
+        check(mdl_workspace_new(inputs.decoder, run.adapter, 10, MDL_KEEP_KEYS,
+                                &run.together[run.n_together], &err),
+              &err);
+    check(mdl_native_score(&run, &together, &err), &err);
+    assert_true(together.error == alone.error && together.loss == alone.loss);
+    mdl_native_run_close(&run);
+    mdl_native_inputs_release(&inputs);
+    mdl_trainer_native.free(native);
+}
+
 static void unanswerable_questions_are_all_wrong(void **state)
 {
     (void)state;
@@ -553,6 +583,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(measuring_counts_right_answers),
         cmocka_unit_test(errors_are_counted_by_hand),
+        cmocka_unit_test(measuring_together_changes_nothing),
         cmocka_unit_test(unanswerable_questions_are_all_wrong),
         cmocka_unit_test(standard_errors_are_never_zero),
         cmocka_unit_test(a_missing_mark_is_trained_again),
