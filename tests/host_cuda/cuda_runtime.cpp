@@ -62,14 +62,15 @@ size_t allocated()
 
 /* Lets what runs on the device, and it alone, at the memory. */
 struct on_device {
+    static inline int depth = 0;
     on_device()
     {
-        if (arena_used > 0)
+        if (depth++ == 0 && arena_used > 0)
             mprotect(arena, arena_used, PROT_READ | PROT_WRITE);
     }
     ~on_device()
     {
-        if (arena_used > 0)
+        if (--depth == 0 && arena_used > 0)
             mprotect(arena, arena_used, PROT_NONE);
     }
 };
@@ -369,6 +370,7 @@ cudaError_t cudaFree(void *block)
         for (size_t k = 0; k < GUARD; k++)
             if ((unsigned char)found->first[found->second + k] != END)
                 fail("a write beyond the end of a block");
+        madvise(found->first, found->second, MADV_DONTNEED);
     }
     blocks.erase(found);
     if (blocks.empty()) {
@@ -457,6 +459,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    on_device guard;
     while (!stream->work.empty())
         run_one();
     return cudaSuccess;
@@ -492,6 +495,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
+    on_device guard;
     while (event->done < event->asked)
         run_one();
     return cudaSuccess;
