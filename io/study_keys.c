@@ -95,7 +95,7 @@ const mdl_study_key_t mdl_study_keys[] = {
      .unit = "clusters", .help = "K: halving ends when so many are left"},
     {"search.confidence", MDL_KEY_NUMBER, AT(search.confidence), .initial = "0", .values = "[0,1)",
      .unit = "probability",
-     .help = "of the intervals that rounds cut by; 0: 0.9 for interval, 0.8 for cross"},
+     .help = "of the intervals that rounds cut by; 0: 0.9 for interval, 0.75 for cross"},
     {"search.margin", MDL_KEY_NUMBER, AT(search.margin), .initial = "1", .values = "[0,100]",
      .unit = "standard errors",
      .help = "who can't beat the leader's score by so much isn't trained on"},

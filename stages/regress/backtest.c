@@ -7,7 +7,7 @@
 enum { MAX_BACK = 12 }; /* tests start at most so many half octaves back */
 enum { MAX_TRIAL = 3 * (MAX_BACK + 1), N_COLUMN = 5 };
 
-static const double trend_clip = 6, trend_prior = 0.9, trend_prior_weight = 2, trend_log_odds = 1.5;
+static const double trend_clip = 6, trend_prior = 0.9, trend_prior_weight = 2;
 
 /* How many octaves of log error are known from grid index j on, at most span. */
 static int octaves_known(const double *y, int j, int span)
@@ -256,11 +256,11 @@ static void centre(double *left, int64_t n, double *clipped, double *scratch)
 }
 
 /* The trend's weight: its likelihood against that of the last slopes, as the squared residuals of
- * all trials tell it, by prior odds. Residuals count up to 4.5 median absolute residuals. */
+ * all trials tell it. Residuals count up to 4.5 median absolute residuals. */
 static void weigh_trend(mdl_backtest_t *test)
 {
     double *left = &test->scratch[test->n], *sizes = left + 2 * test->n;
-    double n_tried = 0, squares[2] = {0}, odds = trend_log_odds;
+    double n_tried = 0, squares[2] = {0}, odds = 0;
     for (int t = 0; t < test->n_trial; t++) {
         const mdl_trial_t *trial = &test->trials[t];
         const int64_t n = trial->n;

@@ -100,7 +100,7 @@ static double slope_variance(const mdl_backtest_t *test)
             sum += last_state(test, i)->slope_var;
             n++;
         }
-    return sum / n + test->trend.drift * test->trend.drift / 3;
+    return sum / n + test->trend.drift / 3;
 }
 
 int mdl_backtest_spread(const mdl_backtest_t *test, double confidence, double *sigma, double *own,
@@ -113,12 +113,12 @@ int mdl_backtest_spread(const mdl_backtest_t *test, double confidence, double *s
         return rc;
     const double factor = exp(left.log_factor / (left.weight + prior));
     const double shift =
-        (16 * factor * factor * slope_variance(test) + left.shift) / (1 + left.shift_weight);
+        (8 * factor * factor * slope_variance(test) + left.shift) / (1 + left.shift_weight);
     for (int64_t i = 0; i < test->n; i++) {
         const mdl_pool_grid_t *grid = &test->grid;
         const mdl_trend_state_t *state = last_state(test, i);
-        const double spread = test->trend.spread, h = grid->octaves[i];
-        const mdl_trend_state_t unknown = {.slope_var = spread * spread};
+        const double h = grid->octaves[i];
+        const mdl_trend_state_t unknown = {.slope_var = test->trend.spread};
         double deviation =
             mdl_trend_deviation(&test->trend, state != NULL ? state : &unknown, h, grid->last_s[i]);
         own[i] = factor * deviation;

@@ -271,7 +271,8 @@ static int64_t best_column(const mdl_rounds_t *rounds)
             n_cheaper += seconds_of(rounds, other) < seconds;
         if (n_cheaper >= (rounds->n_llm + 1) / 2)
             continue;
-        if (best < 0 || stands > most || (stands == most && seconds < least)) {
+        const double tie = 1e-9 * most; /* similarities may differ by rounding */
+        if (best < 0 || stands > most + tie || (stands >= most - tie && seconds < least)) {
             best = llm;
             most = stands;
             least = seconds;

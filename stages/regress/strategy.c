@@ -128,7 +128,7 @@ static double default_of(mdl_strategy_t strategy, mdl_key_t key)
     if (key == MDL_KEY_START_RATIO && by_interval)
         return 1.0 / 64;
     if (key == MDL_KEY_CONFIDENCE && strategy == MDL_STRATEGY_CROSS)
-        return 0.8;
+        return 0.75;
     if (strategy == MDL_STRATEGY_SCORE && key == MDL_KEY_SHARE)
         return 0;
     if (strategy == MDL_STRATEGY_HALVING && key == MDL_KEY_KEEP)

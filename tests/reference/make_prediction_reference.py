@@ -105,14 +105,34 @@ class Pool:
             return slopes, 1.0
         return slopes.mean() + (slopes - slopes.mean()) * real / (real + noises + 1e-30), real / total
 
-    def follow(self, sd):
+    def gains(self):
+        """In half an octave, means over all of them: variance of what models gained beside the path,
+        the part of it that standard errors explain, and the inverse number of half octaves between
+        two points. None where nothing is known."""
+        found = [[] for _ in range(GRID)]
+        own = self.y - self.path
+        noise = np.nan_to_num(self.s) ** 2
+        for i in range(self.n):
+            at = np.flatnonzero(self.measured[i])
+            for late, early in zip(at, at[1:]):
+                row = (own[i, late] - own[i, early], noise[i, late] + noise[i, early], early - late)
+                for j in range(late, early):
+                    found[j].append(row)
+        out = []
+        for rows in found:
+            if len(rows) > 1:
+                gain, noise_, steps = np.array(rows).T
+                gain = clip(gain, 4.5)
+                out.append((np.sum((gain - gain.mean()) ** 2 / steps) / (len(gain) - 1), np.mean(noise_ / steps),
+                            np.mean(1 / steps)))
+        return np.mean(out, axis=0) if out else None
+
+    def follow(self, noise, drift, spread):
         """Kalman filter of a local linear trend through every curve less the mean path, in matrix
-        form. sd: noise, drift, spread. Returns means [n, GRID, 2], covariances [n, GRID, 2, 2] and
-        the log likelihood."""
-        noise, drift, spread = sd
+        form; arguments are variances. Returns means [n, GRID, 2], covariances [n, GRID, 2, 2] and the log likelihood."""
         step = 0.5
         carry = np.array([[1, step], [0, 1]])
-        added = drift**2 * np.array([[step**3 / 3, step**2 / 2], [step**2 / 2, step]])
+        added = np.array([[step**3 / 3, step**2 / 2], [step**2 / 2, step]])
         watch = np.array([1.0, 0.0])
         means = np.full((self.n, GRID, 2), np.nan)
         covs = np.full((self.n, GRID, 2, 2), np.nan)
@@ -121,17 +141,18 @@ class Pool:
             mean = None
             for j in range(GRID - 1, -1, -1):
                 if mean is not None:
-                    mean, cov = carry @ mean, carry @ cov @ carry.T + added
+                    mean, cov = carry @ mean, carry @ cov @ carry.T + drift * added
                 if self.measured[i, j]:
                     y = self.y[i, j] - self.path[j]
-                    variance = noise**2 + np.nan_to_num(self.s[i, j]) ** 2
+                    variance = noise + np.nan_to_num(self.s[i, j]) ** 2
                     if mean is None:
-                        mean, cov = np.array([y, 0.0]), np.diag([variance, spread**2])
+                        mean, cov = np.array([y, 0.0]), np.diag([variance, spread])
                     else:
-                        total = max(watch @ cov @ watch + variance, 1e-12)
+                        total = max(watch @ cov @ watch + variance, 1e-6)
                         gain = cov @ watch / total
                         off = (y - watch @ mean) / np.sqrt(total)
-                        likelihood -= (off**2 if abs(off) <= 3 else 6 * abs(off) - 9) / 2 + np.log(total) / 2
+                        loss = off**2 if abs(off) <= 3 else 6 * abs(off) - 9
+                        likelihood -= np.exp(-0.15 * j) * (loss + np.log(total)) / 2
                         mean = mean + gain * np.clip(off, -3, 3) * np.sqrt(total)
                         cov = cov - np.outer(gain, watch @ cov)
                 if mean is not None:
@@ -139,36 +160,39 @@ class Pool:
         return means, covs, likelihood
 
     def find_trend(self):
-        """The mean path, and the three deviations, each in turn where the likelihood is highest."""
+        """The mean path, and the mean over models by their likelihood."""
         self.path = np.zeros(GRID)
         for j in range(GRID - 2, -1, -1):
             gains = self.y[:, j] - self.y[:, j + 1]
             gains = clip(gains[np.isfinite(gains)], 3)
             self.path[j] = self.path[j + 1] + (gains.mean() if len(gains) else 0)
         known = np.all(np.isfinite(self.s[self.measured]))
-        tried = [(0, 0.03) if known else (0.003, 0.01, 0.03, 0.1), (0.003, 0.02, 0.1, 0.3), (0.03, 0.1, 0.3)]
-        sd = [0 if known else 0.01, 0.02, 0.1]
-        best = self.follow(sd)[2]
-        for _ in range(2):
-            for which in (1, 0, 2):
-                for value in tried[which]:
-                    other = sd[:which] + [value] + sd[which + 1 :]
-                    likelihood = self.follow(other)[2]
-                    if likelihood > best:
-                        best, sd = likelihood, other
-        self.sd = sd
-        self.means, self.covs, _ = self.follow(sd)
+        gains = self.gains()
+        runs = []
+        for noise in (0,) if known else (0.003, 0.01, 0.03):
+            slopes = 0.2**2
+            if gains is not None:
+                half = gains[0] - gains[1] - 2 * gains[2] * noise**2
+                slopes = 4 * max(half, 0.003**2, 0.05 * gains[0])
+            for drift in (0.2, 0.7, 2.5):
+                for spread in (0.25, 1):
+                    sd = noise**2, drift**2 * slopes, spread**2 * slopes
+                    runs.append((*sd, *self.follow(*sd)))
+        weights = np.exp([r[5] - max(r[5] for r in runs) for r in runs])
+        weights[weights < 1e-3] = 0
+        weights /= weights.sum()
+        self.noise, self.drift, self.first, self.means, self.covs = (
+            sum(w * r[k] for w, r in zip(weights, runs)) for k in range(5))
 
     def deviation(self, cov, h, s):
         ahead = np.array([1.0, h])
-        noise, drift, _ = self.sd
-        return np.sqrt(ahead @ cov @ ahead + drift**2 * h**3 / 3 + noise**2 + np.nan_to_num(s) ** 2)
+        return np.sqrt(ahead @ cov @ ahead + self.drift * h**3 / 3 + self.noise + np.nan_to_num(s) ** 2)
 
     def final(self, i):
         """Level (mean path included) and slope at the end of curve i, and their covariance."""
         j = self.last[i]
         if j >= GRID:
-            return self.last_y[i], np.nan, np.diag([0, self.sd[2] ** 2])
+            return self.last_y[i], np.nan, np.diag([0, self.first])
         return self.means[i, j, 0] + self.path[j], self.means[i, j, 1], self.covs[i, j]
 
     def test(self):
@@ -233,7 +257,7 @@ class Pool:
                 count += w * len(p)
             if np.all(sums > 0):
                 ratio = 0.5 * count * np.log(sums[0] / sums[1])
-            self.weight = 1 / (1 + np.exp(-(1.5 + ratio)))
+            self.weight = 1 / (1 + np.exp(-ratio))
 
     def predict(self):
         level = np.array([self.final(i)[0] for i in range(self.n)])
@@ -264,7 +288,7 @@ class Pool:
         factor = np.exp(factor / total)
         ends = [self.final(i)[2] for i in range(self.n)]
         inside = [c[1, 1] for c, j in zip(ends, self.last) if j < GRID]
-        prior = 16 * factor**2 * (np.mean(inside) + self.sd[1] ** 2 / 3)
+        prior = 8 * factor**2 * (np.mean(inside) + self.drift / 3)
         shift = (prior + sum(w * m * m for w, m in shifts)) / (1 + sum(w for w, _ in shifts))
         own = [factor * self.deviation(c, h, s) for c, h, s in zip(ends, self.octaves, self.last_s)]
         return z * np.sqrt(np.square(own) + shift * self.octaves**2)
