@@ -24,6 +24,10 @@ typedef struct {
 int mdl_features_read(const char *path, const mdl_corpus_t *corpus, mdl_features_t **features,
                       mdl_error_t *err);
 
+/* The visual tokens of an image, and the features of one, in the archive at path, without reading
+ * its rows. Not collective. Returns MDL_E_MISSING or MDL_E_INPUT. */
+int mdl_features_shape(const char *path, int64_t *n_visual, int64_t *n_feat, mdl_error_t *err);
+
 /* NULL is allowed. */
 void mdl_features_free(mdl_features_t *features);
 

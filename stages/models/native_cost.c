@@ -71,12 +71,12 @@ static double training_work(const mdl_study_t *study, const mdl_model_config_t *
     return study->trainer.activation_checkpointing ? work + 2 * n_weight_again(config) : work;
 }
 
-int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *language, double *seconds,
-                    mdl_error_t *err)
+int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *language,
+                    mdl_native_cost_t *cost, mdl_error_t *err)
 {
     mdl_corpus_t *corpus = NULL;
     mdl_model_config_t config;
-    double rate, n_position = 0;
+    double rate, n_token = 0;
     char *path = mdl_text("%s/config.json", language->checkpoint);
     int rc;
     if (path == NULL) {
@@ -86,12 +86,14 @@ int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *langua
     MDL_TRY(mdl_model_config_read(path, &config, err));
     MDL_TRY(mdl_corpus_read(language->corpus, &corpus, err));
     for (int64_t i = 0; i < corpus->n_train; i++)
-        n_position += (double)mdl_corpus_length(corpus, corpus->train[i]) + 1;
+        n_token += (double)mdl_corpus_length(corpus, corpus->train[i]);
     MDL_TRY(measure_rate(at_most(corpus->max_length + 1, MAX_SIDE),
                          at_most(config.n_feat, MAX_SIDE), at_most(config.n_mlp_feat, MAX_SIDE),
                          &rate, err));
-    *seconds =
-        training_work(study, &config) * n_position * (double)study->trainer.epochs / (SHARE * rate);
+    double token_seconds =
+        training_work(study, &config) * (double)study->trainer.epochs / (SHARE * rate);
+    *cost = (mdl_native_cost_t){.text = token_seconds * n_token,
+                                .visual = token_seconds * (double)corpus->n_train};
 done:
     mdl_corpus_free(corpus);
     free(path);

@@ -1,7 +1,7 @@
 #include "models/sweep_plan.h"
 
 #include "core/text.h"
-#include "io/h5.h"
+#include "models/features.h"
 #include "models/native_inputs.h"
 #include "models/native_memory.h"
 #include "mpi/group.h"
@@ -25,21 +25,16 @@ static int64_t larger(int64_t a, int64_t b)
 
 static int widen(images_t *images, const mdl_study_t *study, const char *ve, mdl_error_t *err)
 {
-    int64_t dims[MDL_H5_MAX_RANK];
     struct stat status = {0};
-    hid_t file;
-    int n_dim, rc;
+    int64_t n_visual, n_feat;
+    int rc;
     char *path = mdl_study_path(study, "archive/vision/%s.h5", ve);
     if (path == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
-    MDL_TRY(mdl_h5_open(path, "", &file, err));
-    rc = mdl_h5_shape(file, "/activation", &n_dim, dims, err);
-    mdl_h5_close(file);
-    if (rc != MDL_OK)
-        goto done;
+    MDL_TRY(mdl_features_shape(path, &n_visual, &n_feat, err));
     stat(path, &status);
-    images->n_visual = larger(images->n_visual, n_dim == 3 ? dims[1] : 1);
-    images->n_feat = larger(images->n_feat, dims[n_dim - 1]);
+    images->n_visual = larger(images->n_visual, n_visual);
+    images->n_feat = larger(images->n_feat, n_feat);
     images->n_byte = fmax(images->n_byte, 2 * (double)status.st_size);
 done:
     free(path);

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "models/backend_choice.h"
+#include "models/features.h"
 #include "models/native_cost.h"
 #include "models/native_run.h"
 #include "models/native_score.h"
@@ -17,8 +18,9 @@ typedef struct {
     mdl_native_inputs_t inputs;
     double *marks;
     int n_mark;
-    int64_t *kept;   /* [n_mark], the marks as steps of the candidate in training */
-    double *seconds; /* [n_language], predicted for one rank */
+    int64_t *kept;           /* [n_mark], the marks as steps of the candidate in training */
+    mdl_native_cost_t *cost; /* [n_language], predicted */
+    int64_t *n_visual;       /* [n_vision], visual tokens of an image */
 } native_t;
 
 static void free_native(void *self)
@@ -29,15 +31,37 @@ static void free_native(void *self)
     mdl_native_inputs_release(&native->inputs);
     free(native->marks);
     free(native->kept);
-    free(native->seconds);
+    free(native->cost);
+    free(native->n_visual);
     free(native);
+}
+
+/* Fills cost and n_visual; an archive that isn't there yet counts as one token an image. */
+static int predict_costs(native_t *native, mdl_error_t *err)
+{
+    const mdl_study_t *study = native->study;
+    int rc = MDL_OK;
+    for (unsigned i = 0; i < study->zoo.n_language; i++)
+        MDL_TRY(mdl_native_cost(study, &study->zoo.language[i], &native->cost[i], err));
+    for (unsigned i = 0; i < study->zoo.n_vision; i++) {
+        int64_t n_feat;
+        mdl_error_t missing;
+        char *path = mdl_study_path(study, "archive/vision/%s.h5", study->zoo.vision[i].name);
+        if (path == NULL)
+            return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+        if (mdl_features_shape(path, &native->n_visual[i], &n_feat, &missing) != MDL_OK)
+            native->n_visual[i] = 1;
+        free(path);
+    }
+done:
+    return rc;
 }
 
 int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self, mdl_error_t *err)
 {
     native_t *native = NULL;
     int rank, rc;
-    unsigned n_language = study->zoo.n_language;
+    unsigned n_language = study->zoo.n_language, n_vision = study->zoo.n_vision;
     *self = NULL;
     MPI_Comm_rank(comm, &rank);
     MDL_TRY(mdl_alloc(&native, 1, sizeof *native, "the native trainer", err));
@@ -45,9 +69,10 @@ int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self
     native->inputs.study = study;
     MDL_TRY(mdl_trainer_marks(study, &native->marks, &native->n_mark, err));
     MDL_TRY(mdl_alloc(&native->kept, (size_t)native->n_mark, sizeof *native->kept, "marks", err));
-    MDL_TRY(mdl_alloc(&native->seconds, n_language, sizeof *native->seconds, "costs", err));
-    for (unsigned i = 0; rank == 0 && i < n_language; i++)
-        MDL_TRY(mdl_native_cost(study, &study->zoo.language[i], &native->seconds[i], err));
+    MDL_TRY(mdl_alloc(&native->cost, n_language, sizeof *native->cost, "costs", err));
+    MDL_TRY(mdl_alloc(&native->n_visual, n_vision, sizeof *native->n_visual, "costs", err));
+    if (rank == 0)
+        MDL_TRY(predict_costs(native, err));
 done:
     rc = mdl_agree(comm, rc, err);
     if (rc == MDL_OK)
@@ -57,7 +82,8 @@ done:
         free_native(native);
         return rc;
     }
-    MPI_Bcast(native->seconds, (int)n_language, MPI_DOUBLE, 0, comm);
+    MPI_Bcast(native->cost, (int)(n_language * sizeof *native->cost), MPI_BYTE, 0, comm);
+    MPI_Bcast(native->n_visual, (int)n_vision, MPI_INT64_T, 0, comm);
     *self = native;
     return MDL_OK;
 }
@@ -154,9 +180,14 @@ done:
 static double cost(void *self, const mdl_candidate_t *candidate)
 {
     const native_t *native = self;
-    for (unsigned i = 0; i < native->study->zoo.n_language; i++)
-        if (strcmp(native->study->zoo.language[i].name, candidate->lm) == 0)
-            return native->seconds[i];
+    const mdl_study_t *study = native->study;
+    int64_t n_visual = 1;
+    for (unsigned i = 0; i < study->zoo.n_vision; i++)
+        if (strcmp(study->zoo.vision[i].name, candidate->ve) == 0)
+            n_visual = native->n_visual[i];
+    for (unsigned i = 0; i < study->zoo.n_language; i++)
+        if (strcmp(study->zoo.language[i].name, candidate->lm) == 0)
+            return native->cost[i].text + native->cost[i].visual * (double)n_visual;
     return 0;
 }
 
