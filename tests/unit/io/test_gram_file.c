@@ -84,9 +84,9 @@ static void batches_that_are_missing_are_known(void **state)
     int made;
     (void)state;
     snprintf(path, sizeof path, "part-%d.h5", n_rank);
-    assert_int_equal(write_file(path, 0, &made, &err), MDL_OK);
+    assert_int_equal(write_file("none.h5", 0, &made, &err), MDL_OK);
     assert_int_equal(made, 0);
-    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_not_equal(access("none.h5", F_OK), 0);
     assert_int_equal(write_file(path, N_BATCH - 1, &made, &err), MDL_OK);
     assert_int_equal(made, 1);
     assert_int_equal(mdl_gram_open(path, &gram, &err), MDL_OK);
