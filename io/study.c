@@ -100,6 +100,11 @@ int mdl_study_in_rounds(const mdl_study_t *study)
     return study->search.strategy != NULL && strcmp(study->search.strategy, "paper") != 0;
 }
 
+double mdl_study_confidence(const char *strategy)
+{
+    return strcmp(strategy, "cross") == 0 ? 0.65 : 0.82;
+}
+
 /* Puts the strategy's own value where the study leaves the choice to it. */
 static void settle_search(mdl_study_t *study)
 {
@@ -109,7 +114,7 @@ static void settle_search(mdl_study_t *study)
     if (study->search.max_ratio == 0)
         study->search.max_ratio = in_rounds ? 1 : 0.125;
     if (study->search.confidence == 0)
-        study->search.confidence = strcmp(study->search.strategy, "cross") == 0 ? 0.7 : 0.9;
+        study->search.confidence = mdl_study_confidence(study->search.strategy);
 }
 
 /* What no key can tell by itself. */

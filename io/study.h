@@ -64,7 +64,6 @@ typedef struct {
         double max_ratio;   /* R */
         int64_t keep;       /* K clusters */
         double confidence;  /* of the intervals that interval and cross cut by */
-        double margin;      /* standard errors by which their leader has to be beaten */
         double floor;       /* ratio before which they cut no slow starter */
     } search;
 
@@ -121,6 +120,10 @@ typedef struct {
 /* 1 when candidates are trained in rounds (interval, cross), all of them by mordal-regress; 0 for
  * the rungs of the paper. Not collective. */
 int mdl_study_in_rounds(const mdl_study_t *study);
+
+/* search.confidence of a strategy of rounds unless the study says otherwise (docs/simulation.md).
+ * Not collective. */
+double mdl_study_confidence(const char *strategy);
 
 /* Reads and checks the study on rank 0 and gives it to all ranks (each parses the same bytes).
  * Relative paths become absolute, against the study file's folder. Collective over comm.

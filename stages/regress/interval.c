@@ -67,7 +67,7 @@ static mdl_keep_t judge(const mdl_interval_t *interval, const mdl_belief_t *one,
                         const mdl_belief_t *leader, double z)
 {
     const double joined = sqrt(one->sigma * one->sigma + leader->sigma * leader->sigma);
-    if (one->log_error - leader->log_error + interval->margin * leader->noise <= z * joined)
+    if (one->log_error - leader->log_error <= z * joined)
         return MDL_KEEP_REACH;
     return one->is_slow && one->ratio < interval->floor * (1 - 1e-9) ? MDL_KEEP_SLOW : MDL_KEEP_NOT;
 }

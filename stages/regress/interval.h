@@ -14,7 +14,6 @@ typedef struct {
     double sigma;     /* standard deviation of that, as far as it is the candidate's own */
     double ratio;     /* that it was trained to; 0 = never, the rest is borrowed */
     double error;     /* measured there */
-    double noise;     /* standard error of the logarithm of error; 0 = unknown */
     int is_slow;      /* its error hasn't moved off where it started */
 } mdl_belief_t;
 
@@ -32,7 +31,6 @@ typedef struct {
     int n_mark;
     double confidence;      /* 0 to 1 */
     const double *distance; /* [n, n] how unlike candidates are; NULL = unknown */
-    double margin;          /* standard errors of its score by which the leader has to be beaten */
     double floor;           /* a slow starter isn't cut before this ratio */
 } mdl_interval_t;
 
@@ -45,10 +43,9 @@ void mdl_interval_borrow(const mdl_interval_t *interval, mdl_belief_t *beliefs, 
 int64_t mdl_interval_leader(const mdl_belief_t *beliefs, int64_t n);
 
 /* Sets keep[i] to a mdl_keep_t: the leader, the one with the lowest measured error among those
- * trained furthest, all whose predicted error may be below the leader's by the margin (the
- * difference of the logarithms and the margin are within the normal quantile of the confidence
- * times both sigmas joined), and slow starters below the floor. Returns how many are kept. Not
- * collective. */
+ * trained furthest, all whose predicted error may be below the leader's (the difference of the
+ * logarithms is within the normal quantile of the confidence times both sigmas joined), and slow
+ * starters below the floor. Returns how many are kept. Not collective. */
 int64_t mdl_interval_keep(const mdl_interval_t *interval, const mdl_belief_t *beliefs, int64_t n,
                           uint8_t *keep);
 

@@ -52,9 +52,9 @@ static char *round_settings(const mdl_study_t *study)
     if (!mdl_study_in_rounds(study))
         return mdl_text("%s", "");
     return mdl_text("search.strategy=%s\nsearch.start_ratio=%.15g\nsearch.confidence=%.15g\n"
-                    "search.margin=%.15g\nsearch.floor=%.15g\n",
+                    "search.floor=%.15g\n",
                     study->search.strategy, study->search.start_ratio, study->search.confidence,
-                    study->search.margin, study->search.floor);
+                    study->search.floor);
 }
 
 static int set_provenance(run_t *run, mdl_error_t *err)

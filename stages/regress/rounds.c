@@ -65,11 +65,6 @@ void mdl_rounds_space_free(mdl_rounds_space_t *space)
     free(space);
 }
 
-static double noise_of(const mdl_point_t *point)
-{
-    return point->error_stderr > 0 && point->error > 0 ? point->error_stderr / point->error : 0;
-}
-
 /* No point of the curve is below its first one by two standard errors of their difference. Where
  * scores have no standard error nobody is slow. */
 static int is_slow(const mdl_predict_curve_t *curve)
@@ -128,7 +123,6 @@ static int believe(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, int64_
                            .sigma = space->predictions[t].sigma_own,
                            .ratio = last->ratio,
                            .error = last->error,
-                           .noise = noise_of(last),
                            .is_slow = is_slow(curve)};
     }
     mdl_interval_borrow(&among, space->beliefs, n);

@@ -253,22 +253,21 @@ static int decide(run_t *run, const mdl_predict_settings_t *predict, mdl_error_t
     }
     while (n_mark > 1 && marks[n_mark - 1] > study->search.max_ratio * (1 + 1e-6))
         n_mark--;
-    const mdl_rounds_t search = {.n = pool->n,
-                                 .n_ve = pool->n_ve,
-                                 .n_llm = pool->n_llm,
-                                 .ve = pool->ve,
-                                 .llm = pool->llm,
-                                 .seconds = run->seconds,
-                                 .first = pool->distance != NULL ? run->first : NULL,
-                                 .interval = {marks, n_mark, study->search.confidence,
-                                              pool->distance, study->search.margin,
-                                              study->search.floor},
-                                 .predict = *predict,
-                                 .kind = MDL_CURVE_CHECKPOINT,
-                                 .context = run,
-                                 .train = train,
-                                 .list = list,
-                                 .decided = note};
+    const mdl_rounds_t search = {
+        .n = pool->n,
+        .n_ve = pool->n_ve,
+        .n_llm = pool->n_llm,
+        .ve = pool->ve,
+        .llm = pool->llm,
+        .seconds = run->seconds,
+        .first = pool->distance != NULL ? run->first : NULL,
+        .interval = {marks, n_mark, study->search.confidence, pool->distance, study->search.floor},
+        .predict = *predict,
+        .kind = MDL_CURVE_CHECKPOINT,
+        .context = run,
+        .train = train,
+        .list = list,
+        .decided = note};
     mdl_rounds_space_t *space;
     run->lost = &lost;
     MDL_TRY(mdl_rounds_space_new(pool->n, &space, err));

@@ -80,7 +80,6 @@ int mdl_search_rounds(mdl_search_t *search, int64_t *choice, mdl_error_t *err)
                                        .n_mark = make_marks(search, marks),
                                        .confidence = mdl_search_value(search, MDL_KEY_CONFIDENCE),
                                        .distance = pool->distance,
-                                       .margin = mdl_search_value(search, MDL_KEY_MARGIN),
                                        .floor = mdl_search_value(search, MDL_KEY_FLOOR)};
     if (mdl_search_value(search, MDL_KEY_STRATEGY) == MDL_STRATEGY_CROSS)
         return mdl_rounds_cross(&rounds, search->rounds, search->score, choice, err);

@@ -1,6 +1,7 @@
 #include "regress/strategy.h"
 
 #include "core/text.h"
+#include "io/study.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +27,6 @@ static const spec_t keys[MDL_N_KEY] = {
     [MDL_KEY_TOLERANCE] = {"tolerance", 0, 1e6, 5e-5, 0},
     [MDL_KEY_MAX_POINTS] = {"max_points", 1, 60, 5, 1},
     [MDL_KEY_CONFIDENCE] = {"confidence", 0.001, 0.999999, 0.9, 0},
-    [MDL_KEY_MARGIN] = {"margin", 0, 100, 1, 0},
     [MDL_KEY_FLOOR] = {"floor", 0, 1, 0.125, 0},
     [MDL_KEY_SHARE] = {"share", 0, 1, 0.1, 0},
     [MDL_KEY_CLUSTERS] = {"clusters", 0, 1, 1, 1},
@@ -127,8 +127,8 @@ static double default_of(mdl_strategy_t strategy, mdl_key_t key)
         return 1;
     if (key == MDL_KEY_START_RATIO && by_interval)
         return 1.0 / 64;
-    if (key == MDL_KEY_CONFIDENCE && strategy == MDL_STRATEGY_CROSS)
-        return 0.75;
+    if (key == MDL_KEY_CONFIDENCE && by_interval)
+        return mdl_study_confidence(strategies[strategy]);
     if (strategy == MDL_STRATEGY_SCORE && key == MDL_KEY_SHARE)
         return 0;
     if (strategy == MDL_STRATEGY_HALVING && key == MDL_KEY_KEEP)

@@ -33,7 +33,6 @@ typedef enum {
     MDL_KEY_TOLERANCE,
     MDL_KEY_MAX_POINTS,
     MDL_KEY_CONFIDENCE, /* of the intervals that INTERVAL and CROSS cut by */
-    MDL_KEY_MARGIN,     /* standard errors by which their leader has to be beaten */
     MDL_KEY_FLOOR,      /* ratio before which they don't cut slow starters */
     MDL_KEY_SHARE,      /* of the candidates that RANDOM and SCORE train */
     MDL_KEY_CLUSTERS,   /* 0 = every candidate is a cluster of its own */

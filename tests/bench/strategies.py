@@ -19,8 +19,8 @@ import numpy as np
 
 from predictions import read, read_wide, write
 
-SETTINGS = [("paper", []), ("halving", []), ("interval", []), ("interval", ["confidence=0.8"]),
-            ("interval", ["start_ratio=0.03125"]), ("interval", ["margin=0"]), ("interval", ["floor=0"])]
+SETTINGS = [("paper", []), ("halving", []), ("interval", []), ("interval", ["confidence=0.9"]),
+            ("interval", ["start_ratio=0.03125"]), ("interval", ["floor=0"])]
 
 
 def fine_tuning(rng):

@@ -80,7 +80,7 @@ static void test_defaults(void **state)
     assert_true(study->clusters.vision_threshold == 0.7);
     assert_string_equal(study->search.strategy, "cross");
     assert_true(study->search.max_ratio == 1 && study->search.start_ratio == 1.0 / 64);
-    assert_true(study->search.confidence == 0.7);
+    assert_true(study->search.confidence == 0.65);
     mdl_study_free(study);
     assert_int_equal(read_text(ZOO "search: {strategy: paper}\n", &study, &err), MDL_OK);
     assert_true(study->search.max_ratio == 0.125 && study->search.start_ratio == 0.03);

@@ -52,21 +52,6 @@ static void value_leader_is_among_the_furthest(void **state)
     assert_memory_equal(keep, expected, sizeof keep);
 }
 
-/* The leader's score is known to .1 in log error: with a margin of one standard error only those
- * within .2326 - .1 = .1326 may still be better by that, a factor of 1.142. */
-static void margin_asks_for_a_real_gain(void **state)
-{
-    (void)state;
-    const mdl_interval_t interval = {.marks = marks, .n_mark = 4, .confidence = 0.9, .margin = 1};
-    mdl_belief_t beliefs[] = {trained(0.20, 0.1, 0.125, 0.30), trained(0.22, 0.1, 0.125, 0.41),
-                              trained(0.24, 0.1, 0.125, 0.42)};
-    uint8_t keep[3];
-    const uint8_t expected[] = {MDL_KEEP_LEADER, MDL_KEEP_REACH, MDL_KEEP_NOT};
-    beliefs[0].noise = 0.1;
-    assert_int_equal(mdl_interval_keep(&interval, beliefs, 3, keep), 2);
-    assert_memory_equal(keep, expected, sizeof keep);
-}
-
 /* A slow starter is kept below the floor and judged like the others from there on. */
 static void slow_starters_wait_for_the_floor(void **state)
 {
@@ -156,7 +141,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_those_who_reach_the_leader),
         cmocka_unit_test(value_leader_is_among_the_furthest),
-        cmocka_unit_test(margin_asks_for_a_real_gain),
         cmocka_unit_test(slow_starters_wait_for_the_floor),
         cmocka_unit_test(failed_ones_are_out),
         cmocka_unit_test(unlike_members_are_wider),
