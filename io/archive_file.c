@@ -137,6 +137,20 @@ done:
     return rc;
 }
 
+int mdl_archive_shape(const char *path, int64_t *n_token, int64_t *n_feat, mdl_error_t *err)
+{
+    mdl_archive_t archive = {.path = (char *)path};
+    int rc =
+        mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &archive.file, err);
+    if (rc != MDL_OK)
+        return rc;
+    rc = read_shape(&archive, err);
+    mdl_h5_close(archive.file);
+    *n_token = archive.n_token;
+    *n_feat = archive.n_feat;
+    return rc;
+}
+
 int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err)
 {
     mdl_archive_t *made;

@@ -79,6 +79,10 @@ typedef struct {
 int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err);
 void mdl_archive_close(mdl_archive_t *archive);
 
+/* The shape of a row, of an archive whose rows and ids aren't wanted: n_token is 0 where it has two
+ * dimensions. Checks what mdl_archive_open does up to there. Not collective. */
+int mdl_archive_shape(const char *path, int64_t *n_token, int64_t *n_feat, mdl_error_t *err);
+
 /* "whole", "open", "settled", "undecided". */
 const char *mdl_archive_state_name(mdl_archive_state_t state);
 

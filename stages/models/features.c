@@ -1,7 +1,5 @@
 #include "models/features.h"
 
-#include "io/h5.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,19 +142,10 @@ done:
 
 int mdl_features_shape(const char *path, int64_t *n_visual, int64_t *n_feat, mdl_error_t *err)
 {
-    int64_t dims[MDL_H5_MAX_RANK];
-    hid_t file;
-    int n_dim;
-    int rc = mdl_h5_open(path, "", &file, err);
-    if (rc != MDL_OK)
-        return rc;
-    rc = mdl_h5_shape(file, "/activation", &n_dim, dims, err);
-    mdl_h5_close(file);
-    if (rc != MDL_OK)
-        return rc;
-    *n_visual = n_dim == 3 ? dims[1] : 1;
-    *n_feat = dims[n_dim - 1];
-    return MDL_OK;
+    int rc = mdl_archive_shape(path, n_visual, n_feat, err);
+    if (rc == MDL_OK && *n_visual == 0)
+        *n_visual = 1;
+    return rc;
 }
 
 void mdl_features_free(mdl_features_t *features)
