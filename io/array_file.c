@@ -26,12 +26,6 @@ struct mdl_array {
     hid_t file, dataset, type;
 };
 
-static size_t row_bytes(const mdl_array_t *array)
-{
-    int64_t n_token = array->shape.n_token > 0 ? array->shape.n_token : 1;
-    return (size_t)(n_token * array->shape.n_feat) * mdl_encoding_size(array->shape.encoding);
-}
-
 static int set_shape(mdl_array_t *array, mdl_encoding_t encoding, int n_dim, const int64_t *dims,
                      mdl_error_t *err)
 {
@@ -256,14 +250,14 @@ static int read_dataset(mdl_array_t *array, int64_t first, int64_t n_row, void *
 
 int mdl_array_read(mdl_array_t *array, int64_t first, int64_t n_row, void *rows, mdl_error_t *err)
 {
-    size_t n_byte = row_bytes(array);
     if (array->npy.file != NULL)
         return mdl_npy_read(&array->npy, first, n_row, rows, err);
     if (array->dataset >= 0)
         return read_dataset(array, first, n_row, rows, err);
-    memcpy(rows, (const char *)array->tensor->data + (size_t)first * n_byte,
-           (size_t)n_row * n_byte);
-    return MDL_OK;
+    int64_t n_token = array->shape.n_token > 0 ? array->shape.n_token : 1;
+    int64_t n_value = n_token * array->shape.n_feat;
+    return mdl_safetensors_read_raw(array->tensors, array->tensor, first * n_value, n_row * n_value,
+                                    rows, err);
 }
 
 void mdl_array_close(mdl_array_t *array)

@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE /* madvise */
 #include "io/safetensors.h"
 
 #include <errno.h>
@@ -7,20 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* The format's own limit on the JSON header. */
 #define MAX_HEADER_BYTE ((uint64_t)100 * 1000 * 1000)
 
-/* Bytes of a tensor that are read at a time, and how many such pieces are fetched ahead. */
-enum { PIECE_BYTES = 4 << 20, AHEAD = 4 };
+/* Bytes of a tensor that are read at a time, few enough to stay in the cache until they are
+ * converted and checked. */
+enum { PIECE_BYTES = 256 << 10, PAGE_BYTES = 4096 };
 
 struct mdl_safetensors {
     char *path;
-    unsigned char *map;
-    size_t n_byte;
+    int fd;
+    int64_t n_byte;
     json_t *header; /* owns the names */
     int64_t n_tensor;
     mdl_tensor_t *tensor; /* [n_tensor], sorted by name */
@@ -46,52 +45,74 @@ size_t mdl_dtype_size(mdl_dtype_t dtype)
     return dtypes[dtype].size;
 }
 
-static int map_file(mdl_safetensors_t *file, mdl_error_t *err)
+static int open_file(mdl_safetensors_t *file, mdl_error_t *err)
 {
     struct stat status;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0)
         return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "cannot open %s: %s",
                         file->path, strerror(errno));
-    int rc = MDL_OK;
-    if (fstat(fd, &status) != 0)
-        MDL_TRY(mdl_fail(err, MDL_E_IO, "cannot stat %s: %s", file->path, strerror(errno)));
+    if (fstat(file->fd, &status) != 0)
+        return mdl_fail(err, MDL_E_IO, "cannot stat %s: %s", file->path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s is no regular file", file->path));
+        return mdl_fail(err, MDL_E_INPUT, "%s is no regular file", file->path);
     if (status.st_size < 10)
-        MDL_TRY(mdl_fail(err, MDL_E_INPUT,
-                         "%s has %lld bytes, too few for a safetensors file; copy it again",
-                         file->path, (long long)status.st_size));
-    file->n_byte = (size_t)status.st_size;
-    void *map = mmap(NULL, file->n_byte, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-        MDL_TRY(mdl_fail(err, MDL_E_IO, "cannot map %s: %s", file->path, strerror(errno)));
-    file->map = map;
-done:
-    close(fd);
-    return rc;
+        return mdl_fail(err, MDL_E_INPUT,
+                        "%s has %lld bytes, too few for a safetensors file; copy it again",
+                        file->path, (long long)status.st_size);
+    file->n_byte = status.st_size;
+    posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice: a failure is no error */
+    return MDL_OK;
 }
 
-static int parse_header(mdl_safetensors_t *file, uint64_t *n_header, mdl_error_t *err)
+/* The n_byte bytes at offset, in as many reads as it takes. */
+static int read_bytes(const mdl_safetensors_t *file, int64_t offset, int64_t n_byte, void *out,
+                      mdl_error_t *err)
 {
-    uint64_t length = 0;
-    json_error_t where;
-    for (int i = 7; i >= 0; i--)
-        length = length << 8 | file->map[i];
-    if (length < 2 || length > MAX_HEADER_BYTE || length > file->n_byte - 8)
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s: the header claims %llu bytes of a file of %zu; the file is truncated "
-                        "or no safetensors file",
-                        file->path, (unsigned long long)length, file->n_byte);
-    file->header =
-        json_loadb((const char *)file->map + 8, (size_t)length, JSON_REJECT_DUPLICATES, &where);
-    if (file->header == NULL)
-        return mdl_fail(err, MDL_E_INPUT, "%s: the header is no valid JSON at byte %d: %s",
-                        file->path, where.position, where.text);
-    if (!json_is_object(file->header))
-        return mdl_fail(err, MDL_E_INPUT, "%s: the header is no JSON object", file->path);
-    *n_header = length;
+    for (int64_t at = 0; at < n_byte;) {
+        ssize_t n_got = pread(file->fd, (char *)out + at, (size_t)(n_byte - at), offset + at);
+        if (n_got < 0 && errno == EINTR)
+            continue;
+        if (n_got < 0)
+            return mdl_fail(err, MDL_E_IO, "cannot read %s: %s", file->path, strerror(errno));
+        if (n_got == 0)
+            return mdl_fail(err, MDL_E_INPUT,
+                            "%s ends after %lld bytes, but had %lld when it was opened; do not "
+                            "change it while it is in use, and copy it again",
+                            file->path, (long long)(offset + at), (long long)file->n_byte);
+        at += n_got;
+    }
     return MDL_OK;
+}
+
+static int parse_header(mdl_safetensors_t *file, int64_t *data_start, mdl_error_t *err)
+{
+    int rc = MDL_OK;
+    unsigned char prefix[8];
+    uint64_t length = 0;
+    char *text = NULL;
+    json_error_t where;
+    MDL_TRY(read_bytes(file, 0, sizeof prefix, prefix, err));
+    for (int i = 7; i >= 0; i--)
+        length = length << 8 | prefix[i];
+    if (length < 2 || length > MAX_HEADER_BYTE || length > (uint64_t)file->n_byte - 8)
+        MDL_TRY(
+            mdl_fail(err, MDL_E_INPUT,
+                     "%s: the header claims %llu bytes of a file of %lld; the file is truncated "
+                     "or no safetensors file",
+                     file->path, (unsigned long long)length, (long long)file->n_byte));
+    MDL_TRY(mdl_alloc(&text, (size_t)length, 1, "a header of safetensors", err));
+    MDL_TRY(read_bytes(file, sizeof prefix, (int64_t)length, text, err));
+    file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
+    if (file->header == NULL)
+        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is no valid JSON at byte %d: %s",
+                         file->path, where.position, where.text));
+    if (!json_is_object(file->header))
+        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is no JSON object", file->path));
+    *data_start = (int64_t)(sizeof prefix + length);
+done:
+    free(text);
+    return rc;
 }
 
 static int parse_dtype(const mdl_safetensors_t *file, const json_t *value, mdl_tensor_t *tensor,
@@ -134,7 +155,7 @@ static int parse_shape(const mdl_safetensors_t *file, const json_t *value, mdl_t
     return MDL_OK;
 }
 
-static int parse_tensor(const mdl_safetensors_t *file, uint64_t n_header, const char *name,
+static int parse_tensor(const mdl_safetensors_t *file, int64_t data_start, const char *name,
                         const json_t *entry, mdl_tensor_t *tensor, mdl_error_t *err)
 {
     tensor->name = name;
@@ -149,7 +170,7 @@ static int parse_tensor(const mdl_safetensors_t *file, uint64_t n_header, const 
     const json_t *offsets = json_object_get(entry, "data_offsets");
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     int64_t begin = json_integer_value(first), end = json_integer_value(last);
-    int64_t n_data = (int64_t)(file->n_byte - 8 - n_header);
+    int64_t n_data = file->n_byte - data_start;
     if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) ||
         begin < 0 || end < begin || end > n_data)
         return mdl_fail(err, MDL_E_INPUT,
@@ -161,21 +182,20 @@ static int parse_tensor(const mdl_safetensors_t *file, uint64_t n_header, const 
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: tensor %s has %lld bytes where its shape and dtype need %lld",
                         file->path, name, (long long)(end - begin), (long long)n_byte);
-    tensor->data = file->map + 8 + n_header + begin;
+    tensor->offset = data_start + begin;
     return MDL_OK;
 }
 
-static size_t n_byte_of(const mdl_tensor_t *tensor)
+static int64_t n_byte_of(const mdl_tensor_t *tensor)
 {
-    return (size_t)tensor->n_value * mdl_dtype_size(tensor->dtype);
+    return tensor->n_value * (int64_t)mdl_dtype_size(tensor->dtype);
 }
 
-static int by_data(const void *left, const void *right)
+static int by_offset(const void *left, const void *right)
 {
     const mdl_tensor_t *a = left, *b = right;
-    const char *at_a = a->data, *at_b = b->data;
-    if (at_a != at_b)
-        return at_a < at_b ? -1 : 1;
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
     return (n_byte_of(a) > n_byte_of(b)) - (n_byte_of(a) < n_byte_of(b));
 }
 
@@ -186,42 +206,41 @@ static int by_name(const void *left, const void *right)
 }
 
 /* The tensors must cover the data exactly, one after the other. */
-static int check_cover(mdl_safetensors_t *file, uint64_t n_header, mdl_error_t *err)
+static int check_cover(mdl_safetensors_t *file, int64_t data_start, mdl_error_t *err)
 {
-    const unsigned char *next = file->map + 8 + n_header;
-    qsort(file->tensor, (size_t)file->n_tensor, sizeof *file->tensor, by_data);
+    int64_t next = data_start;
+    qsort(file->tensor, (size_t)file->n_tensor, sizeof *file->tensor, by_offset);
     for (int64_t i = 0; i < file->n_tensor; i++) {
         const mdl_tensor_t *tensor = &file->tensor[i];
-        const unsigned char *data = tensor->data;
-        if (data != next)
+        if (tensor->offset != next)
             return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s %s; the file is damaged", file->path,
                             tensor->name,
-                            data < next ? "overlaps another one" : "comes after a gap");
+                            tensor->offset < next ? "overlaps another one" : "comes after a gap");
         next += n_byte_of(tensor);
     }
-    if (next != file->map + file->n_byte)
-        return mdl_fail(err, MDL_E_INPUT, "%s: %zu bytes after the last tensor belong to none",
-                        file->path, (size_t)(file->map + file->n_byte - next));
+    if (next != file->n_byte)
+        return mdl_fail(err, MDL_E_INPUT, "%s: %lld bytes after the last tensor belong to none",
+                        file->path, (long long)(file->n_byte - next));
     return MDL_OK;
 }
 
 static int read_header(mdl_safetensors_t *file, mdl_error_t *err)
 {
     int rc = MDL_OK;
-    uint64_t n_header = 0;
+    int64_t data_start = 0;
     const char *name;
     json_t *entry;
-    MDL_TRY(parse_header(file, &n_header, err));
+    MDL_TRY(parse_header(file, &data_start, err));
     MDL_TRY(mdl_alloc(&file->tensor, json_object_size(file->header), sizeof *file->tensor,
                       "a table of tensors", err));
     json_object_foreach(file->header, name, entry)
     {
         if (strcmp(name, "__metadata__") == 0)
             continue;
-        MDL_TRY(parse_tensor(file, n_header, name, entry, &file->tensor[file->n_tensor], err));
+        MDL_TRY(parse_tensor(file, data_start, name, entry, &file->tensor[file->n_tensor], err));
         file->n_tensor++;
     }
-    MDL_TRY(check_cover(file, n_header, err));
+    MDL_TRY(check_cover(file, data_start, err));
     qsort(file->tensor, (size_t)file->n_tensor, sizeof *file->tensor, by_name);
 done:
     return rc;
@@ -233,9 +252,10 @@ int mdl_safetensors_open(const char *path, mdl_safetensors_t **file, mdl_error_t
     mdl_safetensors_t *opened = NULL;
     *file = NULL;
     MDL_TRY(mdl_alloc(&opened, 1, sizeof *opened, "a safetensors file", err));
+    opened->fd = -1;
     MDL_TRY(mdl_alloc(&opened->path, strlen(path) + 1, 1, "a path", err));
     memcpy(opened->path, path, strlen(path) + 1);
-    MDL_TRY(map_file(opened, err));
+    MDL_TRY(open_file(opened, err));
     MDL_TRY(read_header(opened, err));
     *file = opened;
     opened = NULL;
@@ -248,8 +268,8 @@ void mdl_safetensors_close(mdl_safetensors_t *file)
 {
     if (file == NULL)
         return;
-    if (file->map != NULL)
-        munmap(file->map, file->n_byte);
+    if (file->fd >= 0)
+        close(file->fd);
     json_decref(file->header);
     free(file->tensor);
     free(file->path);
@@ -277,60 +297,60 @@ static const mdl_encoding_t encodings[] = {[MDL_DTYPE_F64] = MDL_FLOAT64,
                                            [MDL_DTYPE_F16] = MDL_FLOAT16,
                                            [MDL_DTYPE_BF16] = MDL_BFLOAT16};
 
-/* out [n] = the values at data, of F64, F32, F16 or BF16 and at any address. Returns the index of
- * the first that is not finite, -1 when all are. */
-static int64_t convert(mdl_dtype_t dtype, const char *data, int64_t n, mdl_encoding_t encoding,
-                       char *out)
+/* 1 where the kernel may copy several times slower (Zen 3): to a target that lies 1 to 63 bytes
+ * further into its page than the source lies in the file's. */
+static int is_slow_target(const void *target, int64_t offset)
+{
+    uintptr_t further = ((uintptr_t)target - (uintptr_t)offset) % PAGE_BYTES;
+    return further > 0 && further < 64;
+}
+
+/* out [n] = the values at source. Returns the index of the first that isn't finite in out, -1 when
+ * all are. */
+static int64_t convert(mdl_encoding_t from, const char *source, mdl_encoding_t to, char *out,
+                       int64_t n)
 {
     enum { BLOCK = 8192 }; /* values that stay in the cache until they are checked */
-    uint64_t aligned[BLOCK];
-    size_t size = dtypes[dtype].size, n_out = mdl_encoding_size(encoding);
-    for (int64_t at = 0; at < n; at += BLOCK, out += BLOCK * n_out) {
+    const int64_t n_from = (int64_t)mdl_encoding_size(from), n_to = (int64_t)mdl_encoding_size(to);
+    for (int64_t at = 0; at < n; at += BLOCK) {
         size_t n_here = (size_t)(n - at < BLOCK ? n - at : BLOCK);
-        const void *source = data + (size_t)at * size;
-        if ((uintptr_t)source % size != 0)
-            source = memcpy(aligned, source, n_here * size);
-        mdl_float_convert(encodings[dtype], source, encoding, out, n_here);
-        int64_t bad = mdl_float_first_bad(encoding, out, n_here);
+        if (source != out)
+            mdl_float_convert(from, source + at * n_from, to, out + at * n_to, n_here);
+        int64_t bad = mdl_float_first_bad(to, out + at * n_to, n_here);
         if (bad >= 0)
             return at + bad;
     }
     return -1;
 }
 
-/* Tells the system to fetch, or that it may drop, the n_byte bytes of the map that begin at data;
- * advice alone, so that a failure is no error. */
-static void advise(const void *data, size_t n_byte, int advice)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data;
-    uintptr_t end = begin + n_byte;
-    begin = advice == MADV_DONTNEED ? (begin + page - 1) / page * page : begin / page * page;
-    end = advice == MADV_DONTNEED ? end / page * page : end;
-    if (end > begin)
-        madvise((void *)begin, end - begin, advice);
-}
-
-/* Reads the values first .. first + n - 1 in pieces: the next one is fetched while this one is
- * converted, and what is converted isn't kept mapped. */
+/* Reads the values first .. first + n - 1 in pieces, into out where they stay as they are, else
+ * through a buffer that lies in its pages as the piece lies in the file's. */
 static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, int64_t first,
-                       int64_t n, mdl_encoding_t encoding, char *out, mdl_error_t *err)
+                       int64_t n, mdl_encoding_t to, char *out, mdl_error_t *err)
 {
-    int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
-    int64_t n_out = (int64_t)mdl_encoding_size(encoding);
-    const char *data = (const char *)tensor->data + first * size;
+    const mdl_encoding_t from = encodings[tensor->dtype];
+    const int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
+    const int64_t n_to = (int64_t)mdl_encoding_size(to), begin = tensor->offset + first * size;
+    char *buffer = NULL;
+    int rc = MDL_OK;
+    const int straight = from == to && !is_slow_target(out, begin);
+    if (!straight)
+        MDL_TRY(mdl_alloc_aligned(&buffer,
+                                  (size_t)((n < n_piece ? n : n_piece) * size) + PAGE_BYTES, 1,
+                                  "a piece of a tensor", err));
     for (int64_t at = 0; at < n; at += n_piece) {
-        int64_t n_here = n - at < n_piece ? n - at : n_piece;
-        int64_t ahead = at == 0 ? 0 : at + (AHEAD - 1) * n_piece;
-        int64_t end = at + AHEAD * n_piece < n ? at + AHEAD * n_piece : n;
-        if (ahead < end)
-            advise(data + ahead * size, (size_t)((end - ahead) * size), MADV_WILLNEED);
-        int64_t bad = convert(tensor->dtype, data + at * size, n_here, encoding, out + at * n_out);
+        int64_t n_here = n - at < n_piece ? n - at : n_piece, offset = begin + at * size;
+        char *target = out + at * n_to;
+        char *source = straight ? target : buffer + offset % PAGE_BYTES / size * size;
+        MDL_TRY(read_bytes(file, offset, n_here * size, source, err));
+        int64_t bad = convert(from, source, to, target, n_here);
         if (bad >= 0)
-            return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite", file->path,
-                            tensor->name, (long long)(first + at + bad));
-        advise(data + at * size, (size_t)(n_here * size), MADV_DONTNEED);
+            MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite",
+                             file->path, tensor->name, (long long)(first + at + bad)));
     }
-    return MDL_OK;
+done:
+    free(buffer);
+    return rc;
 }
 
 static void shape_text(int n_dim, const int64_t *dims, char *text, size_t n_text)
@@ -369,15 +389,22 @@ static int find_float(const mdl_safetensors_t *file, const char *name, int n_dim
     return MDL_OK;
 }
 
+static int check_range(const mdl_tensor_t *tensor, int64_t first, int64_t n, mdl_error_t *err)
+{
+    if (first < 0 || n < 0 || n > tensor->n_value - first)
+        return mdl_fail(err, MDL_E_INTERNAL, "tensor %s: values %lld to %lld aren't all there",
+                        tensor->name, (long long)first, (long long)(first + n));
+    return MDL_OK;
+}
+
 int mdl_safetensors_read_part(const mdl_safetensors_t *file, const char *name, int n_dim,
                               const int64_t *dims, int64_t first, int64_t n,
                               mdl_encoding_t encoding, void *out, mdl_error_t *err)
 {
     const mdl_tensor_t *tensor = NULL;
     int rc = find_float(file, name, n_dim, dims, &tensor, err);
-    if (rc == MDL_OK && (first < 0 || n < 0 || n > tensor->n_value - first))
-        rc = mdl_fail(err, MDL_E_INTERNAL, "tensor %s: values %lld to %lld aren't all there", name,
-                      (long long)first, (long long)(first + n));
+    if (rc == MDL_OK)
+        rc = check_range(tensor, first, n, err);
     return rc == MDL_OK ? read_values(file, tensor, first, n, encoding, out, err) : rc;
 }
 
@@ -389,4 +416,12 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
     return rc == MDL_OK
                ? read_values(file, tensor, 0, tensor->n_value, MDL_FLOAT32, (char *)out, err)
                : rc;
+}
+
+int mdl_safetensors_read_raw(const mdl_safetensors_t *file, const mdl_tensor_t *tensor,
+                             int64_t first, int64_t n, void *out, mdl_error_t *err)
+{
+    const int64_t size = (int64_t)dtypes[tensor->dtype].size;
+    int rc = check_range(tensor, first, n, err);
+    return rc == MDL_OK ? read_bytes(file, tensor->offset + first * size, n * size, out, err) : rc;
 }

@@ -32,18 +32,18 @@ typedef struct {
     mdl_dtype_t dtype;
     int n_dim;
     int64_t dims[MDL_TENSOR_MAX_DIM];
-    int64_t n_value;  /* product of dims; 1 for a scalar */
-    const void *data; /* [n_value] of dtype, row-major; borrowed, may be unaligned: use memcpy */
+    int64_t n_value; /* product of dims; 1 for a scalar */
+    int64_t offset;  /* in the file, of its values: [n_value] of dtype, row-major */
 } mdl_tensor_t;
 
 typedef struct mdl_safetensors mdl_safetensors_t;
 
-/* Maps the file at path and checks its header (lengths, names, dtypes, shapes, offsets that
+/* Opens the file at path and checks its header (lengths, names, dtypes, shapes, offsets that
  * neither overlap nor leave gaps). Closed by mdl_safetensors_close. Not collective.
  * Returns MDL_E_MISSING, MDL_E_IO, MDL_E_INPUT or MDL_E_MEMORY. */
 int mdl_safetensors_open(const char *path, mdl_safetensors_t **file, mdl_error_t *err);
 
-/* Unmaps the file; its tensors become invalid. NULL is allowed. */
+/* Closes the file; its tensors become invalid. NULL is allowed. */
 void mdl_safetensors_close(mdl_safetensors_t *file);
 
 /* Number of tensors, and the tensor at index (0 <= index < count) in the order of names. */
@@ -60,7 +60,7 @@ size_t mdl_dtype_size(mdl_dtype_t dtype);
 /* Reads the tensor called name, which must have exactly the shape dims[n_dim], into out
  * [product of dims] as float32. F64, F32, F16 and BF16 are converted; a value that is not finite
  * (or not in float32's range) is refused with the tensor's name. Not collective.
- * Returns MDL_E_INPUT. */
+ * Returns MDL_E_INPUT, also when the file got shorter, MDL_E_IO or MDL_E_MEMORY. */
 int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
                                const int64_t *dims, float *out, mdl_error_t *err);
 
@@ -69,5 +69,10 @@ int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, 
 int mdl_safetensors_read_part(const mdl_safetensors_t *file, const char *name, int n_dim,
                               const int64_t *dims, int64_t first, int64_t n,
                               mdl_encoding_t encoding, void *out, mdl_error_t *err);
+
+/* The same values of one of the file's tensors, of any dtype, as they are in the file, into out
+ * [n] of dtype; NaN and infinity too. */
+int mdl_safetensors_read_raw(const mdl_safetensors_t *file, const mdl_tensor_t *tensor,
+                             int64_t first, int64_t n, void *out, mdl_error_t *err);
 
 #endif

@@ -23,7 +23,7 @@ static int read_integers(const mdl_safetensors_t *reference, const mdl_verify_ba
     int rc = mdl_alloc(&integers->value, (size_t)tensor->n_value, sizeof *integers->value,
                        integers->name, err);
     if (rc == MDL_OK)
-        memcpy(integers->value, tensor->data, (size_t)tensor->n_value * sizeof *integers->value);
+        rc = mdl_safetensors_read_raw(reference, tensor, 0, tensor->n_value, integers->value, err);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -307,7 +308,7 @@ static void long_tensor(void **state)
             strcat(header, " ");
         write_file(header, 0, bits, N * sizeof *bits);
         mdl_safetensors_t *file = open_good();
-        assert_int_equal((uintptr_t)mdl_safetensors_find(file, "w")->data % 2, 1);
+        assert_int_equal(mdl_safetensors_find(file, "w")->offset % 2, 1);
         int rc = mdl_safetensors_read_float(file, "w", 1, dims, out, &err);
         assert_int_equal(rc, pass == 0 ? MDL_OK : MDL_E_INPUT);
         if (pass == 1)
@@ -321,6 +322,89 @@ static void long_tensor(void **state)
     }
     free(bits);
     free(out);
+}
+
+/* Values that stay as they are, many pieces of them, to targets at every kind of distance from
+ * their place in the file, and no byte beside the target is written. */
+static void kept_as_they_are(void **state)
+{
+    (void)state;
+    enum { N = 300001, ROOM = 4096 };
+    static const size_t shifts[] = {0, 4, 60, 64, 2048, 4092};
+    char header[256];
+    float *values = malloc(N * sizeof *values);
+    char *out = malloc(N * sizeof *values + 2 * ROOM);
+    const int64_t dims[1] = {N};
+    mdl_error_t err;
+    assert_true(values != NULL && out != NULL);
+    for (int i = 0; i < N; i++)
+        values[i] = (float)(i - 1000) / 7;
+    snprintf(header, sizeof header,
+             "{\"w\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", N, 4 * N);
+    write_file(header, 0, values, N * sizeof *values);
+    mdl_safetensors_t *file = open_good();
+    for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
+        char *target = out + shifts[i];
+        memset(out, 0x55, N * sizeof *values + 2 * ROOM);
+        if (mdl_safetensors_read_float(file, "w", 1, dims, (float *)(void *)target, &err) != MDL_OK)
+            fail_msg("%s", err.text);
+        assert_memory_equal(target, values, N * sizeof *values);
+        assert_int_equal(target[N * sizeof *values], 0x55);
+        assert_true(i == 0 || target[-1] == 0x55);
+    }
+    mdl_safetensors_close(file);
+    free(values);
+    free(out);
+}
+
+/* What has no float32, and what isn't finite, can be had as it is. */
+static void raw_values(void **state)
+{
+    (void)state;
+    const int32_t numbers[3] = {-7, 1 << 30, 5};
+    const uint32_t nan_bits = 0x7fc00001;
+    char data[17] = {9};
+    memcpy(data + 1, numbers, 12);
+    memcpy(data + 13, &nan_bits, 4);
+    write_file("{\"b\":" TENSOR("U8", "[1]", 0, 1) ",\"i\":" TENSOR(
+                   "I32", "[3]", 1, 13) ",\"n\":" TENSOR("F32", "[]", 13, 17) "}",
+               0, data, sizeof data);
+    mdl_error_t err;
+    mdl_safetensors_t *file = open_good();
+    int32_t got[2];
+    uint32_t bits;
+    const mdl_tensor_t *tensor = mdl_safetensors_find(file, "i");
+    assert_int_equal(mdl_safetensors_read_raw(file, tensor, 1, 2, got, &err), MDL_OK);
+    assert_memory_equal(got, numbers + 1, sizeof got);
+    assert_int_equal(mdl_safetensors_read_raw(file, tensor, 2, 2, got, &err), MDL_E_INTERNAL);
+    tensor = mdl_safetensors_find(file, "n");
+    assert_int_equal(mdl_safetensors_read_raw(file, tensor, 0, 1, &bits, &err), MDL_OK);
+    assert_int_equal(bits, nan_bits);
+    mdl_safetensors_close(file);
+}
+
+/* A file that is cut after it was opened is an error that says so, not a crash; what is still
+ * there can be read. */
+static void cut_while_open(void **state)
+{
+    (void)state;
+    const float values[4] = {1, 2, 3, 4};
+    const int64_t two = 2;
+    float out[2];
+    mdl_error_t err;
+    write_file("{\"a\":" TENSOR("F32", "[2]", 0, 8) ",\"b\":" TENSOR("F32", "[2]", 8, 16) "}", 0,
+               values, sizeof values);
+    mdl_safetensors_t *file = open_good();
+    const mdl_tensor_t *tensor = mdl_safetensors_find(file, "b");
+    assert_int_equal(truncate(path, tensor->offset + 5), 0);
+    assert_int_equal(mdl_safetensors_read_float(file, "a", 1, &two, out, &err), MDL_OK);
+    assert_true(out[0] == 1 && out[1] == 2);
+    assert_int_equal(mdl_safetensors_read_float(file, "b", 1, &two, out, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "when it was opened"));
+    assert_int_equal(mdl_safetensors_read_part(file, "b", 1, &two, 0, 2, MDL_BFLOAT16, out, &err),
+                     MDL_E_INPUT);
+    assert_int_equal(mdl_safetensors_read_raw(file, tensor, 1, 1, out, &err), MDL_E_INPUT);
+    mdl_safetensors_close(file);
 }
 
 static void empty_tensors(void **state)
@@ -346,6 +430,9 @@ int main(void)
         cmocka_unit_test(wrong_shapes_and_names),
         cmocka_unit_test(refused_values),
         cmocka_unit_test(long_tensor),
+        cmocka_unit_test(kept_as_they_are),
+        cmocka_unit_test(raw_values),
+        cmocka_unit_test(cut_while_open),
         cmocka_unit_test(empty_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,13 +42,18 @@ static void describe(FILE *header, const mdl_tensor_t *tensor, const edit_t *edi
     fprintf(header, "],\"data_offsets\":[%lld,%lld]}", offset, offset + 4 * tensor->n_value);
 }
 
-static void write_values(FILE *out, const mdl_tensor_t *tensor, const edit_t *edit)
+static void write_values(FILE *out, const mdl_safetensors_t *source, const mdl_tensor_t *tensor,
+                         const edit_t *edit)
 {
     const unsigned char nan_bits[4] = {0, 0, 0xc0, 0x7f};
     size_t n_skip = is(tensor->name, edit->spoil) ? 4 : 0, n_byte = 4 * (size_t)tensor->n_value;
-    fwrite(nan_bits, 1, n_skip, out);
-    assert_int_equal(fwrite((const char *)tensor->data + n_skip, 1, n_byte - n_skip, out),
-                     n_byte - n_skip);
+    char *values = malloc(n_byte);
+    assert_non_null(values);
+    assert_int_equal(mdl_safetensors_read_raw(source, tensor, 0, tensor->n_value, values, NULL),
+                     MDL_OK);
+    memcpy(values, nan_bits, n_skip);
+    assert_int_equal(fwrite(values, 1, n_byte, out), n_byte);
+    free(values);
 }
 
 static void write_weights(const char *path, const edit_t *edit)
@@ -77,7 +82,7 @@ static void write_weights(const char *path, const edit_t *edit)
     fwrite(text, 1, n_text, out);
     for (int64_t i = edit->begin; i < end; i++)
         if (!is(mdl_safetensors_at(source, i)->name, edit->drop))
-            write_values(out, mdl_safetensors_at(source, i), edit);
+            write_values(out, source, mdl_safetensors_at(source, i), edit);
     assert_int_equal(fclose(out), 0);
     free(text);
     mdl_safetensors_close(source);
