@@ -1,8 +1,8 @@
 # The installed library: one shared object with the public interface alone, its header, pkg-config
 # file and CMake package (find_package(mordal), target mordal::cka).
 include(CMakePackageConfigHelpers)
-add_library(mordal_cka SHARED ${CMAKE_SOURCE_DIR}/stages/cka/library.c)
-target_link_libraries(mordal_cka PRIVATE mordal_stage_cka)
+add_library(mordal_cka SHARED ${CMAKE_SOURCE_DIR}/stages/similarity/library.c)
+target_link_libraries(mordal_cka PRIVATE mordal::similarity)
 target_link_libraries(mordal_cka PUBLIC MPI::MPI_C)
 target_include_directories(mordal_cka PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(mordal_cka PROPERTIES
@@ -12,7 +12,7 @@ add_library(mordal::cka ALIAS mordal_cka)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/mordal)
 install(TARGETS mordal_cka EXPORT mordal LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT mordal FILE mordal-targets.cmake NAMESPACE mordal:: DESTINATION ${package})
-install(FILES ${CMAKE_SOURCE_DIR}/stages/cka/mordal_cka.h
+install(FILES ${CMAKE_SOURCE_DIR}/stages/similarity/mordal_cka.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mordal RENAME cka.h)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/env/cmake/mordal-config.cmake.in
                               ${CMAKE_BINARY_DIR}/mordal-config.cmake INSTALL_DESTINATION ${package})

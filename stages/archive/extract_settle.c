@@ -1,11 +1,11 @@
 #include "archive/extract_settle.h"
 
 #include "archive/extract.h"
-#include "cka/enough.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "io/sample_ids.h"
 #include "mpi/agree.h"
+#include "similarity/enough.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

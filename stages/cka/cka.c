@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "io/clusters_file.h"
 #include "mpi/agree.h"
+#include "similarity/settings.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 #include "cka/device_plan.h"
 
-#include "cka/full_device.h"
-#include "cka/row_sample.h"
 #include "core/text.h"
 #include "kernels/batch_device.h"
 #include "kernels/device.h"
+#include "similarity/full_device.h"
+#include "similarity/row_sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>

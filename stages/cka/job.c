@@ -1,47 +1,22 @@
 #include "cka/job.h"
 
-#include "cka/archives.h"
-#include "cka/backend.h"
 #include "cka/device_plan.h"
-#include "cka/enough.h"
-#include "cka/gram_cache.h"
-#include "cka/measure.h"
 #include "cka/plan.h"
-#include "cka/similarity.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "io/similarity_file.h"
 #include "mpi/agree.h"
+#include "similarity/archives.h"
+#include "similarity/backend.h"
+#include "similarity/enough.h"
+#include "similarity/gram_cache.h"
+#include "similarity/measure.h"
+#include "similarity/settings.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char *const estimator_names[] = {"biased", "unbiased", "minibatch"};
-
-mdl_cka_settings_t mdl_cka_settings_named(const char *estimator, const char *kernel, int64_t batch,
-                                          double sigma)
-{
-    mdl_cka_settings_t settings = {.batch = batch, .sigma = sigma};
-    while (strcmp(estimator, estimator_names[settings.estimator]) != 0)
-        settings.estimator++;
-    settings.kernel = strcmp(kernel, "rbf") == 0 ? MDL_CKA_RBF : MDL_CKA_LINEAR;
-    return settings;
-}
-
-void mdl_cka_settings_of_study(const mdl_study_t *study, const char *side,
-                               mdl_cka_settings_t *settings, mdl_stopping_t *stopping)
-{
-    *settings = mdl_cka_settings_named(study->similarity.estimator, study->similarity.kernel,
-                                       study->similarity.batch, 1);
-    *stopping = (mdl_stopping_t){.cut = {.linkage = mdl_linkage_named(study->clusters.linkage),
-                                         .threshold = strcmp(side, "vision") == 0
-                                                          ? study->clusters.vision_threshold
-                                                          : study->clusters.language_threshold},
-                                 .alpha = study->similarity.alpha,
-                                 .seed = study->seed};
-}
 
 /* Whether the archives were extracted until the clusters of these very models were settled. */
 static int find_stop(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_error_t *err)
@@ -74,7 +49,7 @@ static int settle_stopping(mdl_cka_job_t *job, const mdl_cka_archives_t *archive
         return mdl_fail(err, MDL_E_USAGE,
                         "stopping once the clusters are settled goes by batches: it needs the "
                         "estimator minibatch, not %s",
-                        estimator_names[job->settings.estimator]);
+                        mdl_cka_estimator_name(job->settings.estimator));
     if (!(stopping->alpha > 0 && stopping->alpha <= 0.5))
         return mdl_fail(err, MDL_E_USAGE, "--alpha %g: a probability is due, above 0 and up to 0.5",
                         stopping->alpha);
@@ -131,7 +106,7 @@ static int settle(mdl_cka_job_t *job, const mdl_cka_archives_t *archives, mdl_pl
                 err, MDL_E_USAGE,
                 "--route %s doesn't go with --estimator %s: the route minibatch has the "
                 "estimator of that name, gram and feature have biased and unbiased",
-                job->route, estimator_names[s->estimator]);
+                job->route, mdl_cka_estimator_name(s->estimator));
         while (strcmp(job->route, mdl_plan_route_name(*route)) != 0)
             *route = (*route + 1) % MDL_PLAN_N;
     }
@@ -162,7 +137,7 @@ static char *configuration_of(const mdl_cka_job_t *job)
                  s->stopping->alpha, linkages[s->stopping->cut.linkage], s->stopping->cut.threshold,
                  (unsigned long long)s->stopping->seed);
     return mdl_text("estimator=%s\n%skernel=%s\n%sroute=%s\nprecision=%s\nrows=%s\n%s",
-                    estimator_names[s->estimator], batch,
+                    mdl_cka_estimator_name(s->estimator), batch,
                     s->kernel == MDL_CKA_RBF ? "rbf" : "linear", sigma,
                     s->estimator == MDL_CKA_MINIBATCH ? "minibatch" : route,
                     mdl_encoding_name(s->bfloat16 ? MDL_BFLOAT16 : s->precision),
@@ -234,7 +209,7 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
     int rc, n = archives->n_model;
     mdl_cka_plan_t plan = mdl_cka_plan(route, &job->settings, archives, stage->n_rank);
     mdl_log(MDL_LOG_INFO, "%d models, %lld samples, %s CKA in %s: route %s, %.0f %s on %d %s", n,
-            (long long)archives->n_sample, estimator_names[job->settings.estimator],
+            (long long)archives->n_sample, mdl_cka_estimator_name(job->settings.estimator),
             mdl_encoding_name(job->settings.precision), mdl_plan_route_name(route), plan.n_item,
             plan.item, stage->n_rank, stage->n_rank == 1 ? "rank" : "ranks");
     warn_of_bias(job, archives);

@@ -2,11 +2,11 @@
 #ifndef MDL_CKA_JOB_H
 #define MDL_CKA_JOB_H
 
-#include "cka/measure.h"
-#include "cka/similarity.h"
-#include "cka/stopping.h"
 #include "core/stage.h"
 #include "io/archive_file.h"
+#include "similarity/measure.h"
+#include "similarity/similarity.h"
+#include "similarity/stopping.h"
 
 /* Files in, similarity out. */
 typedef struct {
@@ -23,14 +23,6 @@ typedef struct {
     const char *gram_cache; /* folder, or NULL */
     const char *output;
 } mdl_cka_job_t;
-
-/* Settings from the names of an estimator and a kernel. */
-mdl_cka_settings_t mdl_cka_settings_named(const char *estimator, const char *kernel, int64_t batch,
-                                          double sigma);
-
-/* Settings of a study for its side, with sigma 1. Not collective. */
-void mdl_cka_settings_of_study(const mdl_study_t *study, const char *side,
-                               mdl_cka_settings_t *settings, mdl_stopping_t *stopping);
 
 /* Compares, or prints the plan with --dry-run, unless the output is up to date. Collective over
  * job->stage->comm. Returns MDL_E_USAGE for settings that don't go together, or what opening,

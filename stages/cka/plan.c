@@ -1,14 +1,14 @@
 #include "cka/plan.h"
 
-#include "cka/batch.h"
-#include "cka/estimate.h"
-#include "cka/rbf_sample.h"
-#include "cka/reader.h"
-#include "cka/row_sample.h"
-#include "cka/row_units.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "mpi/chunks.h"
+#include "similarity/batch.h"
+#include "similarity/estimate.h"
+#include "similarity/rbf_sample.h"
+#include "similarity/reader.h"
+#include "similarity/row_sample.h"
+#include "similarity/row_units.h"
 
 #include <math.h>
 #include <stdio.h>

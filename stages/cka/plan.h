@@ -2,8 +2,8 @@
 #ifndef MDL_CKA_PLAN_H
 #define MDL_CKA_PLAN_H
 
-#include "cka/archives.h"
-#include "cka/similarity.h"
+#include "similarity/archives.h"
+#include "similarity/similarity.h"
 
 typedef enum { MDL_PLAN_MINIBATCH, MDL_PLAN_GRAM, MDL_PLAN_FEATURE, MDL_PLAN_N } mdl_plan_route_t;
 

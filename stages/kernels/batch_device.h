@@ -1,6 +1,6 @@
-/* HSIC_1 of all pairs of models over a batch of rows, on a CUDA device: what cka/batch.h does on
- * the CPU. Rows are copied by one stream while another computes on those before. Built without
- * MORDAL_ENABLE_CUDA nothing can be opened. Not collective, all of it. */
+/* HSIC_1 of all pairs of models over a batch of rows, on a CUDA device: what similarity/batch.h
+ * does on the CPU. Rows are copied by one stream while another computes on those before. Built
+ * without MORDAL_ENABLE_CUDA nothing can be opened. Not collective, all of it. */
 #ifndef MDL_KERNELS_BATCH_DEVICE_H
 #define MDL_KERNELS_BATCH_DEVICE_H
 
@@ -33,8 +33,8 @@ int mdl_batch_device_take(mdl_batch_device_t *batch, int model, int64_t n_row, i
                           const void *x, double gamma, int gamma_exponent, mdl_error_t *err);
 
 /* Waits for all models of the batch. hsic: [n_model (n_model + 1) / 2] packed, power: [n_model] and
- * exponent: [n_model] as cka/batch.h has them for the linear kernel; bad: [n_model] index in x of a
- * value that is not finite, else -1. */
+ * exponent: [n_model] as similarity/batch.h has them for the linear kernel; bad: [n_model] index in
+ * x of a value that is not finite, else -1. */
 int mdl_batch_device_finish(mdl_batch_device_t *batch, int64_t n_row, double *hsic, double *power,
                             double *exponent, int64_t *bad, mdl_error_t *err);
 

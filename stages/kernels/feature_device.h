@@ -1,6 +1,6 @@
 /* Sums of squares of covariances of all rows, and what a sample of the rows has of them, on a CUDA
- * device: what cka/feature.c and cka/row_sample.c do on the CPU. Built without MORDAL_ENABLE_CUDA
- * nothing can be opened. Not collective, all of it. */
+ * device: what similarity/feature.c and similarity/row_sample.c do on the CPU. Built without
+ * MORDAL_ENABLE_CUDA nothing can be opened. Not collective, all of it. */
 #ifndef MDL_KERNELS_FEATURE_DEVICE_H
 #define MDL_KERNELS_FEATURE_DEVICE_H
 

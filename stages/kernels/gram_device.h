@@ -1,6 +1,6 @@
 /* Tiles of the kernel matrices of all rows, and sums of their products over all pairs of models, on
- * a CUDA device: what cka/gram.c does on the CPU. Built without MORDAL_ENABLE_CUDA nothing can be
- * opened. Not collective, all of it. */
+ * a CUDA device: what similarity/gram.c does on the CPU. Built without MORDAL_ENABLE_CUDA nothing
+ * can be opened. Not collective, all of it. */
 #ifndef MDL_KERNELS_GRAM_DEVICE_H
 #define MDL_KERNELS_GRAM_DEVICE_H
 

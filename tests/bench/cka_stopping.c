@@ -1,7 +1,7 @@
 /* How often sequential stopping ends with clusters that all rows don't give, and after how many
  * rows: the HSICs of every batch are computed once, then many random orders are gone through. */
-#include "cka/archives.h"
-#include "cka/similarity.h"
+#include "similarity/archives.h"
+#include "similarity/similarity.h"
 
 #include <math.h>
 #include <stdio.h>

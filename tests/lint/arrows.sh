@@ -1,7 +1,7 @@
 #!/bin/bash
-# Includes follow the arrows of the house: no stage uses another (but for an extraction that asks
-# cka, which is a library too, whether it has enough), io and mpi know no stage but core,
-# HDF5 is called in io/ alone, and models and kernels know no stage.
+# Includes follow the arrows of the house: no stage uses another; similarity, models and kernels know
+# no stage, and each of them none of those before it; io and mpi know no stage but core; HDF5 is
+# called in io/ alone.
 set -euo pipefail
 cd "$MORDAL_SOURCE_DIR"
 bad=0
@@ -11,11 +11,13 @@ for file in $(git ls-files 'stages/*.c' 'stages/*.h'); do
     own=$(echo "$file" | cut -d/ -f2)
     for other in $stages; do
         [ "$other" = "$own" ] && continue
-        [ "$(basename "$file")/$other" = extract_settle.c/cka ] && continue
         grep -nE "#include \"$other/" "$file" && complain "$file includes stage $other"
     done
 done
-git grep -nE '#include "(archive|cka|cluster|rung|regress|report|score|models|kernels)/' \
+git grep -nE '#include "(similarity|models)/' -- 'stages/kernels/*' 'stages/core/*.[ch]' &&
+    complain "kernels or core includes similarity or models"
+git grep -nE '#include "similarity/' -- 'stages/models/*.[ch]' && complain "models includes similarity"
+git grep -nE '#include "(archive|cka|cluster|rung|regress|report|score|similarity|models|kernels)/' \
     -- 'io/*.[ch]' 'mpi/*.[ch]' && complain "io/ or mpi/ includes a stage"
 git grep -lE '#include <hdf5.h>' -- '*.c' '*.h' ':!io/' ':!tests/' &&
     complain "hdf5.h included outside io/"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make settled_cases.txt: doubts about clusters, for tests/unit/cka/test_settled.c.
+"""Make settled_cases.txt: doubts about clusters, for tests/unit/similarity/test_settled.c.
 
 usage: make_settled_reference.py > settled_cases.txt
 

@@ -1,8 +1,0 @@
-/* float64 for any processor. */
-#define REAL      double
-#define REAL_BITS 64
-#define LANES     2
-#define TABLE     mdl_real_double
-#include "cka/real_tables.h"
-
-#include "cka/real_impl.h"

@@ -1,8 +1,0 @@
-/* float32 for any processor. */
-#define REAL      float
-#define REAL_BITS 32
-#define LANES     4
-#define TABLE     mdl_real_float
-#include "cka/real_tables.h"
-
-#include "cka/real_impl.h"
