@@ -170,7 +170,7 @@ void mdl_float_convert(mdl_encoding_t from, const void *source, mdl_encoding_t t
         const bits_t *bits = values;                                                               \
         for (size_t start = 0; start < n; start += BLOCK) {                                        \
             size_t end = n - start < BLOCK ? n : start + BLOCK;                                    \
-            unsigned bad = 0;                                                                      \
+            bits_t bad = 0; /* of the values' size, so that it is a vector of them */              \
             for (size_t i = start; i < end; i++)                                                   \
                 bad |= (bits[i] & (exponent)) == (exponent);                                       \
             for (size_t i = start; bad && i < end; i++)                                            \
@@ -179,6 +179,7 @@ void mdl_float_convert(mdl_encoding_t from, const void *source, mdl_encoding_t t
         }                                                                                          \
     } while (0)
 
+FOR_AVX2_TOO
 int64_t mdl_float_first_bad(mdl_encoding_t encoding, const void *values, size_t n)
 {
     enum { BLOCK = 1024 };

@@ -297,8 +297,8 @@ static const mdl_encoding_t encodings[] = {[MDL_DTYPE_F64] = MDL_FLOAT64,
                                            [MDL_DTYPE_F16] = MDL_FLOAT16,
                                            [MDL_DTYPE_BF16] = MDL_BFLOAT16};
 
-/* 1 where the kernel may copy several times slower (Zen 3): to a target that lies 1 to 63 bytes
- * further into its page than the source lies in the file's. */
+/* 1 where copies are several times slower on some processors (Zen 3), the kernel's and memcpy's: to
+ * a target that lies 1 to 63 bytes further into its page than the source, here in the file. */
 static int is_slow_target(const void *target, int64_t offset)
 {
     uintptr_t further = ((uintptr_t)target - (uintptr_t)offset) % PAGE_BYTES;
@@ -323,8 +323,8 @@ static int64_t convert(mdl_encoding_t from, const char *source, mdl_encoding_t t
     return -1;
 }
 
-/* Reads the values first .. first + n - 1 in pieces, into out where they stay as they are, else
- * through a buffer that lies in its pages as the piece lies in the file's. */
+/* Reads the values first .. first + n - 1 in pieces: into out where they stay as they are and that
+ * isn't slow, else through a buffer, half a page away from where either copy would be slow. */
 static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, int64_t first,
                        int64_t n, mdl_encoding_t to, char *out, mdl_error_t *err)
 {
@@ -341,7 +341,8 @@ static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor
     for (int64_t at = 0; at < n; at += n_piece) {
         int64_t n_here = n - at < n_piece ? n - at : n_piece, offset = begin + at * size;
         char *target = out + at * n_to;
-        char *source = straight ? target : buffer + offset % PAGE_BYTES / size * size;
+        int64_t in_page = (offset + PAGE_BYTES / 2) % PAGE_BYTES / size * size;
+        char *source = straight ? target : buffer + in_page;
         MDL_TRY(read_bytes(file, offset, n_here * size, source, err));
         int64_t bad = convert(from, source, to, target, n_here);
         if (bad >= 0)
