@@ -400,8 +400,8 @@ static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
     if (job->pooling == MDL_POOL_ALL)
         n_row_byte *= (double)job->n_position;
     double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
-                      (double)mdl_workspace_n_byte(mdl_backend_cpu(), &config, vision->n_feat, 0,
-                                                   corpus->max_length + n_visual, keep);
+                      (double)mdl_workspace_n_byte(&mdl_backend_room_cpu, &config, vision->n_feat,
+                                                   0, corpus->max_length + n_visual, keep);
     double n_pass = (double)job->n_sample / job->stage->n_rank +
                     2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
     printf(

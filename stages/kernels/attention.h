@@ -14,7 +14,7 @@ typedef struct {
                              sequence begins, when several stand behind one another; NULL: 0 */
 } mdl_attention_t;
 
-/* Numbers of scratch that both functions need for up to n_row positions. */
+/* Numbers of scratch that both functions need for up to n_row positions on the processor. */
 int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
 
 /* Attends from positions first .. first + n_row - 1 to all positions up to each, or to the last

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "kernels/attention.h"
+#include "kernels/backend_room.h"
 #include "kernels/full_attention.h"
 #include "kernels/patches.h"
 
@@ -29,7 +30,7 @@ typedef struct {
     const char *name;
     int on_host;  /* its memory is the host's, so that values needn't be copied there */
     int bfloat16; /* frozen matrices are of bfloat16, and so are the factors of their products */
-    int64_t n_logit_row; /* rows of logits that are best held at once; decides the order of sums */
+    const mdl_backend_room_t *room;
 
     /* n_byte zeroed bytes; what names them in the message of MDL_E_MEMORY. */
     int (*alloc)(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
@@ -77,7 +78,6 @@ typedef struct {
     void (*rope_backward)(float *dx, const float *cosine, const float *sine, int64_t n_row,
                           int64_t n_head, int64_t n_head_feat, int64_t ld_dx);
     /* kernels/attention.h; shape is host memory, its begin the backend's */
-    int64_t (*attention_n_scratch)(const mdl_attention_t *shape, int64_t n_row);
     void (*attention_forward)(float *out, float *log_sum, float *scratch, const float *qkv,
                               const mdl_attention_t *shape, int64_t first, int64_t n_row,
                               int64_t ld_log_sum);

@@ -74,7 +74,7 @@ static int cpu_square_sum(double *sum, const float *x, int64_t n, mdl_error_t *e
 static const mdl_backend_t cpu = {
     .name = "cpu",
     .on_host = 1,
-    .n_logit_row = 32,
+    .room = &mdl_backend_room_cpu,
     .alloc = cpu_alloc,
     .release = free,
     .upload = cpu_copy_checked,
@@ -92,7 +92,6 @@ static const mdl_backend_t cpu = {
     .head_norm_backward = mdl_head_norm_backward,
     .rope_forward = mdl_rope_forward,
     .rope_backward = mdl_rope_backward,
-    .attention_n_scratch = mdl_attention_n_scratch,
     .attention_forward = mdl_attention_forward,
     .attention_backward = mdl_attention_backward,
     .layernorm_forward = mdl_layernorm_forward,

@@ -414,7 +414,7 @@ static void strict_adam_step(float *param, const float *grad, float *m, float *v
 
 static const mdl_backend_t strict = {
     .name = "strict",
-    .n_logit_row = 32,
+    .room = &mdl_backend_room_cpu,
     .alloc = strict_alloc,
     .release = strict_release,
     .upload = strict_upload,
@@ -438,7 +438,6 @@ static const mdl_backend_t strict = {
     .head_norm_backward = strict_head_norm_backward,
     .rope_forward = strict_rope_forward,
     .rope_backward = strict_rope_backward,
-    .attention_n_scratch = mdl_attention_n_scratch,
     .attention_forward = strict_attention_forward,
     .attention_backward = strict_attention_backward,
     .layernorm_forward = mdl_strict_layernorm_forward,

@@ -36,11 +36,13 @@ int mdl_native_memory(const mdl_study_t *study, const mdl_study_language_t *lang
     mdl_decoder_memory_t weights = mdl_decoder_memory(
         &config, bfloat16, on_host, mdl_native_inputs_n_shard(study, on_host, n_rank));
     size_t n_activation = mdl_workspace_n_byte(
-        mdl_backend_cpu(), &config, n_vision_feat, options.rank,
-        mdl_native_max_length(study, &config, corpus, n_visual), mdl_training_settings(study).keep);
+        on_host ? &mdl_backend_room_cpu : &mdl_backend_room_cuda, &config, n_vision_feat,
+        options.rank, mdl_native_max_length(study, &config, corpus, n_visual),
+        mdl_training_settings(study).keep);
     double n_backend =
         (double)(weights.n_backend + n_activation) + n_trained_copy(study) * n_trained;
-    double n_host = (double)weights.n_host + 3 * n_trained; /* what a checkpoint holds */
+    /* What a checkpoint holds; two gradients on the way between ranks where GPUs aren't linked. */
+    double n_host = (double)weights.n_host + (on_host ? 3 : 3 + 2) * n_trained;
     *memory = (mdl_native_memory_t){.host = n_host + (on_host ? n_backend : 0),
                                     .gpu = on_host ? 0 : n_backend};
 done:

@@ -58,10 +58,10 @@ static int64_t n_together(const mdl_native_run_t *run, mdl_keep_t keep, int64_t 
     MPI_Comm_size(run->group, &n_rank);
     if (mdl_native_inputs_n_shard(run->study, be->on_host, n_rank) == 0)
         return 1;
-    int64_t n = (int64_t)(mdl_workspace_n_byte(be, config, adapter->n_vision_feat, adapter->rank,
-                                               n_position, keep) /
-                          mdl_workspace_n_byte(be, config, adapter->n_vision_feat, adapter->rank,
-                                               n_position, MDL_KEEP_KEYS));
+    int64_t n = (int64_t)(mdl_workspace_n_byte(be->room, config, adapter->n_vision_feat,
+                                               adapter->rank, n_position, keep) /
+                          mdl_workspace_n_byte(be->room, config, adapter->n_vision_feat,
+                                               adapter->rank, n_position, MDL_KEEP_KEYS));
     int64_t share = (run->inputs->corpus->n_eval + n_rank - 1) / n_rank;
     n = n < share ? n : share;
     n = n < MDL_MOST_TOGETHER ? n : MDL_MOST_TOGETHER;

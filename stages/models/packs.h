@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 typedef struct {
-    int64_t n;               /* samples */
-    int64_t n_pack;          /* 1 .. n */
-    int64_t *begin;          /* [n + 1], pack p has member[begin[p]] .. member[begin[p + 1] - 1] */
-    int64_t *member;         /* [n], the samples, pack by pack and rising within each */
-    int64_t *pack_of, *room; /* [n] */
+    int64_t n;        /* samples */
+    int64_t n_pack;   /* 1 .. n */
+    int64_t *begin;   /* [n + 1], pack p has member[begin[p]] .. member[begin[p + 1] - 1] */
+    int64_t *member;  /* [n], the samples, pack by pack and rising within each */
+    int64_t *pack_of; /* [n] */
+    int64_t n_leaf;   /* the least power of two >= n */
+    int64_t *room;    /* [2 n_leaf], scratch: a tree over the packs' room */
 } mdl_packs_t;
 
 /* Makes room for n samples. Freed by mdl_packs_free, also after a failure. Not collective. Returns

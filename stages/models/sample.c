@@ -50,7 +50,7 @@ static void score_rows(mdl_workspace_t *ws, int64_t first, int64_t n_row, float 
 /* The sum of the scored tokens' losses into the workspace's, as score_rows does. */
 static int score_pass(mdl_workspace_t *ws, const mdl_pass_t *pass, double scale, mdl_error_t *err)
 {
-    int64_t n_scored, n_most = ws->backend->n_logit_row;
+    int64_t n_scored, n_most = ws->backend->room->n_logit_row;
     int rc = mdl_pass_targets(ws, pass, &n_scored, err);
     if (rc != MDL_OK)
         return rc;
@@ -152,7 +152,7 @@ int mdl_sample_logits(mdl_workspace_t *ws, const mdl_sample_t *sample, float *lo
                       mdl_error_t *err)
 {
     int64_t d = ws->decoder->config.n_feat, n_vocab = ws->decoder->config.n_vocab;
-    int64_t n_row = sample->n_token + sample->n_visual, n_most = ws->backend->n_logit_row;
+    int64_t n_row = sample->n_token + sample->n_visual, n_most = ws->backend->room->n_logit_row;
     int rc;
     MDL_TRY(run_forward(ws, sample, err));
     for (int64_t row = 0; row < n_row; row += n_most) {

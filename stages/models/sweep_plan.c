@@ -65,6 +65,16 @@ done:
     return rc;
 }
 
+static void print_time(const mdl_study_t *study, double seconds, int unknown, int n_group, int size)
+{
+    char text[32];
+    int gpu =
+        study->trainer.kind == MDL_TRAINER_NATIVE && strcmp(study->trainer.backend, "cuda") == 0;
+    printf("time: about %s%s%s with %d groups of %d ranks\n", mdl_text_duration(seconds, text),
+           gpu ? " as on the processor" : "", unknown ? " (without the unknown ones)" : "", n_group,
+           size);
+}
+
 static void print_memory(const mdl_study_t *study, const mdl_candidate_t *candidates, int64_t n,
                          int n_rank)
 {
@@ -88,7 +98,6 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
                           const mdl_sweep_t *sweep, const mdl_candidate_t *candidates,
                           const double *from, int64_t n, int n_rank)
 {
-    char text[32];
     double total = 0;
     int unknown = 0;
     int size = mdl_group_size(n_rank, n, sweep->ranks_per_candidate, sweep->batch);
@@ -106,9 +115,7 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
         unknown |= !(cost > 0);
         total += seconds;
     }
-    printf("time: about %s%s with %d groups of %d ranks\n",
-           mdl_text_duration(total / (n_rank / size), text),
-           unknown ? " (without the unknown ones)" : "", n_rank / size, size);
+    print_time(study, total / (n_rank / size), unknown, n_rank / size, size);
     if (study->trainer.kind == MDL_TRAINER_NATIVE)
         print_memory(study, candidates, n, size);
     else

@@ -4,8 +4,9 @@
 
 #include "models/sweep.h"
 
-/* Prints candidates, ratios, predicted training seconds, groups and memory to stdout. from: the
- * ratio that each candidate is trained to already, [n]. Call on rank 0 alone. */
+/* Prints candidates, ratios, predicted training seconds (those of the processor, also for
+ * GPUs), groups and memory to stdout. from: the ratio that each candidate is trained to already,
+ * [n]. Call on rank 0 alone. */
 void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
                           const mdl_sweep_t *sweep, const mdl_candidate_t *candidates,
                           const double *from, int64_t n, int n_rank);

@@ -78,7 +78,7 @@ static mdl_attention_t attention_shape(const mdl_model_config_t *config, int64_t
                              .n_window = local ? config->n_window : 0};
 }
 
-static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_t *ws,
+static void lay_out(arena_t *arena, const mdl_backend_room_t *room, mdl_workspace_t *ws,
                     const mdl_model_config_t *config, int64_t n_vision_feat, int64_t rank,
                     int64_t max_length)
 {
@@ -107,10 +107,10 @@ static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_
     ws->out = take(arena, t, d);
     ws->inverse = take(arena, t, 1);
     ws->normed = take(arena, t, d);
-    ws->picked = take(arena, backend->n_logit_row, d);
-    ws->logit = take(arena, backend->n_logit_row, config->n_vocab);
-    ws->log_sum = take(arena, backend->n_logit_row, 1);
-    ws->scratch = take(arena, backend->attention_n_scratch(&shape, t), 1);
+    ws->picked = take(arena, room->n_logit_row, d);
+    ws->logit = take(arena, room->n_logit_row, config->n_vocab);
+    ws->log_sum = take(arena, room->n_logit_row, 1);
+    ws->scratch = take(arena, room->attention_n_scratch(&shape, t), 1);
     ws->dstream = take(arena, t, d);
     ws->dnormed = take(arena, t, d);
     ws->dqkv = take(arena, t, mdl_group_n_out(config, MDL_GROUP_QKV));
@@ -121,14 +121,14 @@ static void lay_out(arena_t *arena, const mdl_backend_t *backend, mdl_workspace_
     ws->output = take(arena, config->output_normed ? t : 0, d);
 }
 
-size_t mdl_workspace_n_byte(const mdl_backend_t *backend, const mdl_model_config_t *config,
+size_t mdl_workspace_n_byte(const mdl_backend_room_t *room, const mdl_model_config_t *config,
                             int64_t n_vision_feat, int64_t lora_rank, int64_t max_length,
                             mdl_keep_t keep)
 {
     arena_t first = {NULL, 0}, next = {NULL, 0};
     mdl_workspace_t ws;
     mdl_block_memory_t block = {0};
-    lay_out(&first, backend, &ws, config, n_vision_feat, lora_rank, max_length);
+    lay_out(&first, room, &ws, config, n_vision_feat, lora_rank, max_length);
     lay_out_block(&first, &block, config, lora_rank, max_length);
     lay_out_next(&next, &block, &block, config, lora_rank, max_length, keep);
     return (first.n_taken + (size_t)(config->n_layer - 1) * next.n_taken) * sizeof(float);
@@ -213,11 +213,11 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
                       "a workspace's blocks", err));
     MDL_TRY(mdl_alloc(&ws->list, 2 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
     MDL_TRY(backend->alloc(&ws->storage,
-                           mdl_workspace_n_byte(backend, config, adapter->n_vision_feat,
+                           mdl_workspace_n_byte(backend->room, config, adapter->n_vision_feat,
                                                 adapter->rank, max_length, keep),
                            "a workspace's activations", err));
     arena_t arena = {ws->storage, 0};
-    lay_out(&arena, backend, ws, config, adapter->n_vision_feat, adapter->rank, max_length);
+    lay_out(&arena, backend->room, ws, config, adapter->n_vision_feat, adapter->rank, max_length);
     MDL_TRY(fill_tables(ws, err));
     lay_out_block(&arena, &ws->block[0], config, adapter->rank, max_length);
     for (int64_t layer = 1; layer < config->n_layer; layer++)

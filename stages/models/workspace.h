@@ -1,4 +1,4 @@
-/* All memory that one sample's pass through a decoder with its adapter needs. */
+/* All memory that one sample's or pack's pass through a decoder with its adapter needs. */
 #ifndef MDL_MODELS_WORKSPACE_H
 #define MDL_MODELS_WORKSPACE_H
 
@@ -31,8 +31,8 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
 /* NULL is allowed. */
 void mdl_workspace_free(mdl_workspace_t *workspace);
 
-/* Bytes of the backend's memory that mdl_workspace_new would take; for plans. */
-size_t mdl_workspace_n_byte(const mdl_backend_t *backend, const mdl_model_config_t *config,
+/* Bytes of memory that mdl_workspace_new would take from a backend with this room; for plans. */
+size_t mdl_workspace_n_byte(const mdl_backend_room_t *room, const mdl_model_config_t *config,
                             int64_t n_vision_feat, int64_t lora_rank, int64_t max_length,
                             mdl_keep_t keep);
 

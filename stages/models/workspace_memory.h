@@ -1,6 +1,6 @@
 /* The memory behind mdl_workspace_t, for the files of this folder alone.
- * T is max_length, d the decoder's width, f the width of its MLP, r the LoRA rank, L the backend's
- * n_logit_row. */
+ * T is max_length, d the decoder's width, f the width of its MLP, r the LoRA rank, L n_logit_row of
+ * the backend's room. */
 #ifndef MDL_MODELS_WORKSPACE_MEMORY_H
 #define MDL_MODELS_WORKSPACE_MEMORY_H
 

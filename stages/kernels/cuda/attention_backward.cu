@@ -107,11 +107,6 @@ void compute_means(float *mean, const float *dout, const float *out, const mdl_a
            output_means, mean, dout, out, n_row, shape->n_head, shape->n_head_feat);
 }
 
-int64_t attention_n_scratch(const mdl_attention_t *shape, int64_t n_row)
-{
-    return shape->n_head * n_row; /* the backward's means */
-}
-
 void attention_backward(float *dqkv, float *scratch, const float *dout, const float *out,
                         const float *log_sum, const float *qkv, const mdl_attention_t *shape,
                         int64_t n_row, int64_t ld_log_sum)

@@ -82,7 +82,6 @@ void gelu_tanh_forward(float *out, const float *in, int64_t n_value);
 void gelu_quick_forward(float *out, const float *in, int64_t n_value);
 
 /* attention.cu, attention_backward.cu */
-int64_t attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
 void attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
                        const mdl_attention_t *shape, int64_t first, int64_t n_row,
                        int64_t ld_log_sum);

@@ -146,7 +146,7 @@ static void attend(mdl_attention_t shape, int64_t n_row, int64_t cut)
     float *qkv = numbers(n_row * shape.ld_qkv, 2, 1), *out = numbers(n_value, 1, 2);
     float *dout = numbers(n_value, 1, 3), *dqkv = numbers(n_row * shape.ld_qkv, 1, 4);
     float *log_sum = numbers(shape.n_head * (n_row + 3), 1, 5);
-    float *scratch = numbers(be->attention_n_scratch(&shape, n_row), 1, 6);
+    float *scratch = numbers(be->room->attention_n_scratch(&shape, n_row), 1, 6);
     be->attention_forward(out, log_sum, scratch, qkv, &shape, 0, cut, n_row + 3);
     be->attention_forward(out, log_sum, scratch, qkv, &shape, cut, n_row - cut, n_row + 3);
     be->attention_backward(dqkv, scratch, dout, out, log_sum, qkv, &shape, n_row, n_row + 3);

@@ -333,12 +333,36 @@ static void first_fit(void **state)
     mdl_packs_free(&packs);
 }
 
+/* As by looking through all packs, for lengths from nothing to more than a pack takes. */
+static void first_fit_of_many(void **state)
+{
+    (void)state;
+    enum { N = 1000, CAPACITY = 100 };
+    static int64_t length[N], room[N];
+    int64_t n_pack = 0;
+    mdl_error_t err;
+    mdl_packs_t packs;
+    for (int64_t i = 0; i < N; i++)
+        length[i] = i * i * 7919 % 105;
+    check(mdl_packs_new(&packs, N, &err), &err);
+    mdl_packs_fill(&packs, length, CAPACITY);
+    for (int64_t i = 0, pack; i < N; i++) {
+        for (pack = 0; pack < n_pack && room[pack] < length[i]; pack++)
+            ;
+        if (pack == n_pack)
+            room[n_pack++] = CAPACITY;
+        room[pack] -= length[i];
+        assert_int_equal(packs.pack_of[i], pack);
+    }
+    assert_int_equal(packs.n_pack, n_pack);
+    mdl_packs_free(&packs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_fit),
-        cmocka_unit_test(packs_are_sums),
-        cmocka_unit_test(packs_compute_what_pytorch_does),
+        cmocka_unit_test(first_fit),       cmocka_unit_test(first_fit_of_many),
+        cmocka_unit_test(packs_are_sums),  cmocka_unit_test(packs_compute_what_pytorch_does),
         cmocka_unit_test(a_pack_must_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "models/native_memory.h"
 #include "models/native_score.h"
 #include "models/trainer_native.h"
+#include "models/trainer_settings.h"
 #include "mpi/stop.h"
 
 #include <math.h>
@@ -516,6 +517,31 @@ static void an_image_without_features_is_named(void **state)
     synthetic_free(study);
 }
 
+/* What candidates were trained with before there were packs is what is trained without them. */
+static void settings_name_packs_where_there_are_some(void **state)
+{
+    (void)state;
+    static const char head[] = "trainer.kind=native\nseed=11\ntrainer.epochs=5\ntrainer.batch=6\n";
+    static const char tail[] =
+        "trainer.learning_rate=0.01\ntrainer.schedule=linear\ntrainer.warmup_ratio=0\n"
+        "trainer.beta1=0.9\ntrainer.beta2=0.999\ntrainer.epsilon=1e-08\n"
+        "trainer.weight_decay=0\ntrainer.clip_norm=0\ntrainer.precision=float32\n"
+        "trainer.lora.rank=2\ntrainer.lora.alpha=4\ntrainer.lora.targets=q_proj,v_proj\n"
+        "trainer.max_answer_tokens=4\n";
+    mdl_study_t *study = synthetic_study("settings", 0);
+    for (int64_t n = 0; n < 2; n++) {
+        mdl_error_t err;
+        char *settings, *expected;
+        study->trainer.pack_length = 64 * n;
+        check(mdl_trainer_settings(study, &settings, &err), &err);
+        expected = mdl_text("%s%s%s", head, n > 0 ? "trainer.pack_length=64\n" : "", tail);
+        assert_string_equal(settings, expected);
+        free(settings);
+        free(expected);
+    }
+    synthetic_free(study);
+}
+
 static void costs_are_positive(void **state)
 {
     (void)state;
@@ -538,31 +564,36 @@ static int count_alloc(void *pointer_to_pointer, size_t n_byte, const char *what
     return mdl_backend_cpu()->alloc(pointer_to_pointer, n_byte, what, err);
 }
 
-/* Where the engine computes it takes what plans say, less the copy that goes into checkpoints. */
+/* Where the engine computes it takes what plans say, less the copy that goes into checkpoints; also
+ * where that isn't the host's memory. */
 static void memory_is_as_planned(void **state)
 {
     (void)state;
     mdl_backend_t counting = *mdl_backend_cpu();
     mdl_study_t *study = new_study("memory");
-    double planned[2];
+    double planned[4];
     counting.alloc = count_alloc;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
         mdl_error_t err;
         mdl_native_memory_t memory;
         mdl_native_run_t run;
         mdl_native_inputs_t inputs = {.study = study, .backend = &counting};
         n_taken = 0;
-        study->trainer.activation_checkpointing = i;
-        check(mdl_native_memory(study, &study->zoo.language[0], 1, SYNTHETIC_FEAT, 1, 1, &memory,
-                                &err),
+        study->trainer.activation_checkpointing = i % 2;
+        counting.on_host = i < 2;
+        counting.room = i < 2 ? &mdl_backend_room_cpu : &mdl_backend_room_cuda;
+        check(mdl_native_memory(study, &study->zoo.language[0], 1, SYNTHETIC_FEAT, i < 2, 1,
+                                &memory, &err),
               &err);
         check(mdl_native_run_open(&run, MPI_COMM_SELF, &inputs, &candidate, NULL, 1, &err), &err);
-        planned[i] = memory.host;
-        assert_true(n_taken + 3 * sizeof(float) * (double)run.adapter->n_param == memory.host);
+        planned[i] = n_taken;
+        double n_trained = sizeof(float) * (double)run.adapter->n_param;
+        assert_true(memory.gpu == (i < 2 ? 0 : n_taken));
+        assert_true(memory.host == (i < 2 ? n_taken + 3 * n_trained : 5 * n_trained));
         mdl_native_run_close(&run);
         mdl_native_inputs_release(&inputs);
     }
-    assert_true(planned[1] < planned[0]);
+    assert_true(planned[1] < planned[0] && planned[3] < planned[2]);
     synthetic_free(study);
 }
 
@@ -590,6 +621,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(divergence_marks_the_candidate_failed),
         cmocka_unit_test(changed_inputs_are_refused),
         cmocka_unit_test(an_image_without_features_is_named),
+        cmocka_unit_test(settings_name_packs_where_there_are_some),
         cmocka_unit_test(costs_are_positive),
         cmocka_unit_test(memory_is_as_planned),
     };

@@ -228,10 +228,29 @@ static void sizes(void **state)
         size_t n_byte[2];
         for (int i = 0; i < 2; i++) {
             config.n_layer = 30 + i;
-            n_byte[i] = mdl_workspace_n_byte(mdl_backend_cpu(), &config, 768, 0, N, keep);
+            n_byte[i] = mdl_workspace_n_byte(&mdl_backend_room_cpu, &config, 768, 0, N, keep);
         }
         assert_int_equal(n_byte[1] - n_byte[0], 4 * N * expected[keep]);
     }
+}
+
+/* Where GPUs compute, 1024 rows of logits (each with a hidden state and a sum) are held in place of
+ * 32, and attention takes a number a head and position in place of two matrices of scores. */
+static void a_gpu_takes_its_own_room(void **state)
+{
+    (void)state;
+    enum { N = 640, N_VOCAB = 49152, D = 576, N_HEAD = 9 };
+    const mdl_model_config_t config = {.n_vocab = N_VOCAB,
+                                       .n_feat = D,
+                                       .n_mlp_feat = 1536,
+                                       .n_layer = 30,
+                                       .n_head = N_HEAD,
+                                       .n_kv_head = 3,
+                                       .n_head_feat = 64};
+    int64_t host = (int64_t)mdl_workspace_n_byte(&mdl_backend_room_cpu, &config, 768, 0, N, 0);
+    int64_t gpu = (int64_t)mdl_workspace_n_byte(&mdl_backend_room_cuda, &config, 768, 0, N, 0);
+    int64_t logits = 1024 * (D + N_VOCAB + 1) - (32 * (D + N_VOCAB) + 64); /* 32 sums take 64 */
+    assert_int_equal(gpu - host, 4 * (logits + N_HEAD * N - 2 * N * N));
 }
 
 int main(void)
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(same_bits),
         cmocka_unit_test(passes_that_need_more_are_refused),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(a_gpu_takes_its_own_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
