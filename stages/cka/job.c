@@ -226,8 +226,10 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
     if (mdl_gram_cache_is_needed(job->gram_cache, archives))
         MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &cached, archives,
                                     &settings.cache, err));
-    MDL_TRY(mdl_cka_choose_backend(stage->comm, job->backend, &settings, err));
-    rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums, err);
+    rc = mdl_cka_choose_backend(stage->comm, job->backend, &settings, err);
+    if (rc == MDL_OK)
+        rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums,
+                          err);
     MDL_TRY(mdl_gram_cache_close(settings.cache, rc, err));
     if (job->stopped != NULL) {
         s->n_available = job->stopped->n_available;

@@ -235,7 +235,7 @@ int mdl_gram_cache_look(const char *folder, const mdl_cka_settings_t *settings,
 }
 
 /* Batches of the file that served go into the new one, which a rank put others into: each rank
- * copies its share. */
+ * copies its share, without those that are damaged. */
 static int join(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
 {
     const mdl_gram_t *old = cache->ready[model];
@@ -254,7 +254,11 @@ static int join(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
         int64_t n_value = mdl_real_packed(left < old->batch ? left : old->batch);
         if (!mdl_gram_cache_has(cache, model, k))
             continue;
-        MDL_TRY(mdl_gram_read(old, k, n_value, gram, err));
+        mdl_error_t damage = {.rank = -1};
+        if (mdl_gram_read(old, k, n_value, gram, &damage) != MDL_OK) {
+            mdl_log(MDL_LOG_WARN, "left out of the Gram cache: %s", damage.text);
+            continue;
+        }
         MDL_TRY(mdl_gram_write(cache->making[model], k, gram, n_value, old->power[k],
                                old->exponent[k], err));
     }
@@ -268,6 +272,7 @@ int mdl_gram_cache_close(mdl_gram_cache_t *cache, int rc, mdl_error_t *err)
     int n_kept = 0;
     if (cache == NULL)
         return rc;
+    rc = mdl_agree(cache->comm, rc, err);
     for (int a = 0; a < cache->n_model; a++) {
         int made = 0;
         if (cache->making != NULL && cache->making[a] != NULL) {
