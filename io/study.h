@@ -82,7 +82,7 @@ typedef struct {
         int64_t ranks_per_candidate; /* 0 = as many as there are to share out, a power of two */
         double checkpoint_seconds;
         char *precision; /* float32 | bfloat16: of frozen matrices and their products */
-        char *backend;   /* cpu | cuda | auto | strict: where the native trainer computes */
+        char *backend;   /* cpu | cuda | auto | strict: where models compute */
         int activation_checkpointing; /* keep the blocks' inputs and compute the blocks again */
         int shard;                    /* a candidate's frozen weights over its group's ranks */
 

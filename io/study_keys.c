@@ -128,8 +128,8 @@ const mdl_study_key_t mdl_study_keys[] = {
     {"trainer.backend", MDL_KEY_CHOICE, AT(trainer.backend), .initial = "cpu",
      .values = "auto|cpu|cuda|strict",
      .help =
-         "where the native trainer computes: auto takes GPUs where every rank finds one; strict "
-         "is for tests"},
+         "where models compute, in training and for hidden states and vision features: auto takes "
+         "GPUs where every rank finds one; strict is for tests"},
     {"trainer.precision", MDL_KEY_CHOICE, AT(trainer.precision), .initial = "float32",
      .values = "float32|bfloat16",
      .help = "what frozen matrices are kept in and the factors of their products rounded to; all "
