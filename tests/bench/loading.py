@@ -5,7 +5,7 @@ usage: loading.py BENCH_MODEL_RATES FOLDER [LAYERS]
 
 Makes in FOLDER, where it isn't there, a checkpoint of Llama-3-8B's shape with LAYERS blocks
 (default 4 of its 32) and a vocabulary of 32,000: random bfloat16 in shards of one block. Reads its
-files by read(2) and loads them by bench_model_rates load, in turn, three times each: cold, with the
+files by read(2) and loads them by bench_model_rates load, in turn, five times each: cold, with the
 files dropped from the page cache before each, then warm, out of that cache; weights are kept as
 float32, then as bfloat16 (trainer.precision). A first load isn't timed: on a virtual machine memory
 that was never used is slow. Prints the best rates of each, their ratio, the processor time, and the
@@ -88,7 +88,7 @@ def load(bench, folder, precision):
 
 def compare(bench, folder, precision, files, cold):
     raw, loaded = [], []
-    for _ in range(3):
+    for _ in range(5):
         if cold:
             drop(files)
         raw.append(read(files))
