@@ -19,8 +19,8 @@
 /* Bytes of what names a link. */
 enum { MDL_LINK_NAME = 128 };
 
-/* Copies that can be on their way beside operations. */
-enum { MDL_N_LANE = 2 };
+/* Lanes, whose copies can be on their way beside operations, and the copies of a lane at a time. */
+enum { MDL_N_LANE = 2, MDL_LANE_COPIES = 3 };
 
 typedef void mdl_matmul_f(float *out, int64_t ld_out, const float *a, int64_t ld_a, const float *b,
                           int64_t ld_b, int64_t n_row, int64_t n_col, int64_t n_inner, float scale,
@@ -40,11 +40,12 @@ typedef struct {
     void (*copy)(void *to, const void *from, size_t n_byte);
     void (*zero)(void *memory, size_t n_byte);
 
-    /* Copies from the host's memory beside operations, one at a time in each lane; all NULL where
-     * the backend's memory is the host's. host_alloc: as alloc, memory of the host that lane_send
-     * copies from, which mustn't change before lane_wait.
-     * lane_open: the lane's next copy comes after all operations called so far. lane_join: all
-     * operations called from now on come after the lane's copy. lane_wait: so does the host. */
+    /* Copies from the host's memory beside operations; all NULL where the backend's memory is the
+     * host's. host_alloc: as alloc, but not zeroed, memory of the host that lane_send copies from
+     * best; what it copies from mustn't change before lane_wait.
+     * lane_open: the lane's next copies come after all operations called so far. lane_join: all
+     * operations called from now on come after the lane's copies, MDL_LANE_COPIES since lane_open
+     * at most. lane_wait: so does the host. */
     int (*host_alloc)(void *pointer_to_pointer, size_t n_byte, const char *what, mdl_error_t *err);
     void (*host_release)(void *memory); /* NULL is allowed */
     void (*lane_open)(int lane);

@@ -29,12 +29,15 @@ typedef struct {
 static area_t *areas;
 static size_t n_area;
 
-/* The copy of each lane that isn't made yet: as late as it may be, so that an operation before
+/* The copies of each lane that aren't made yet: as late as they may be, so that an operation before
  * lane_join is noticed. */
 static struct {
-    void *to; /* NULL: none */
-    const void *from_host;
-    size_t n_byte;
+    int n_copy;
+    struct {
+        void *to;
+        const void *from_host;
+        size_t n_byte;
+    } copy[MDL_LANE_COPIES];
 } lanes[MDL_N_LANE];
 
 static _Noreturn void die(const char *operation, const void *address, size_t n_byte)
@@ -141,7 +144,12 @@ static void strict_zero(void *memory, size_t n_byte)
 static int strict_host_alloc(void *pointer_to_pointer, size_t n_byte, const char *what,
                              mdl_error_t *err)
 {
-    return mdl_alloc(pointer_to_pointer, n_byte, 1, what, err);
+    void *memory = NULL;
+    int rc = mdl_alloc(&memory, n_byte, 1, what, err);
+    if (rc == MDL_OK && n_byte > 0)
+        memset(memory, 0xff, n_byte);
+    memcpy(pointer_to_pointer, &memory, sizeof memory);
+    return rc;
 }
 
 static void strict_lane_open(int lane)
@@ -152,18 +160,25 @@ static void strict_lane_open(int lane)
 /* Until the copy is made, what it overwrites is no number. */
 static void strict_lane_send(int lane, void *to, const void *from_host, size_t n_byte)
 {
-    lanes[lane].to = mdl_strict_find(__func__, to, n_byte);
-    lanes[lane].from_host = from_host;
-    lanes[lane].n_byte = n_byte;
+    int at = lanes[lane].n_copy++;
+    if (at == MDL_LANE_COPIES) {
+        fprintf(stderr, "strict backend: lane %d was given more than %d copies\n", lane, at);
+        abort();
+    }
+    lanes[lane].copy[at].to = mdl_strict_find(__func__, to, n_byte);
+    lanes[lane].copy[at].from_host = from_host;
+    lanes[lane].copy[at].n_byte = n_byte;
     if (n_byte > 0)
-        memset(lanes[lane].to, 0xff, n_byte);
+        memset(lanes[lane].copy[at].to, 0xff, n_byte);
 }
 
 static void strict_lane_finish(int lane)
 {
-    if (lanes[lane].to != NULL)
-        memcpy(lanes[lane].to, lanes[lane].from_host, lanes[lane].n_byte);
-    lanes[lane].to = NULL;
+    for (int i = 0; i < lanes[lane].n_copy; i++)
+        if (lanes[lane].copy[i].n_byte > 0)
+            memcpy(lanes[lane].copy[i].to, lanes[lane].copy[i].from_host,
+                   lanes[lane].copy[i].n_byte);
+    lanes[lane].n_copy = 0;
 }
 
 static void strict_matmul_nt(float *out, int64_t ld_out, const float *a, int64_t ld_a,

@@ -12,8 +12,9 @@
 typedef struct mdl_decoder mdl_decoder_t;
 
 /* Loads config.json and model.safetensors (or the shards that model.safetensors.index.json
- * lists) from folder. Weights become float32 in backend's memory; on the way there one tensor is
- * in the host's. Freed by mdl_decoder_free. Not collective.
+ * lists) from folder. Weights go to backend's memory, matrices as bfloat16 where it keeps them so
+ * and all else as float32; where that isn't the host's, one tensor at a time passes through the
+ * host's. Freed by mdl_decoder_free. Not collective.
  * Returns MDL_E_MISSING, MDL_E_IO, MDL_E_INPUT (naming the tensor that is missing, doubled, of a
  * wrong shape or not finite) or MDL_E_MEMORY. */
 int mdl_decoder_load(const mdl_backend_t *backend, const char *folder, mdl_decoder_t **decoder,

@@ -20,7 +20,8 @@ struct mdl_shards {
     int owned_by_window;    /* own is the window's memory */
     MPI_Win window;         /* over own; none for one rank */
     char *buffer[N_BUFFER]; /* [n_byte] each, the backend's */
-    char *stage[N_BUFFER];  /* [n_byte] each, the host's; the buffers where those are, too */
+    char *stage[N_BUFFER];  /* [n_byte] each, the host's, for the parts of others; the buffers where
+                             * those are, too; none for one rank elsewhere */
     int64_t held[N_BUFFER]; /* block in the buffer, or on its way there */
     int on_way[N_BUFFER];
     MPI_Request *request; /* [n_request] of the block that is on its way */
@@ -42,7 +43,7 @@ void mdl_shards_memory(int on_host, int n_rank, int64_t n_layer, size_t n_byte, 
     mdl_shards_part(n_byte, n_rank, 0, &first, &end);
     size_t n_own = (size_t)n_layer * end;
     *n_backend = N_BUFFER * n_byte + (on_host ? n_own : 0);
-    *n_host = on_host ? 0 : N_BUFFER * n_byte + n_own;
+    *n_host = on_host ? 0 : (n_rank > 1 ? N_BUFFER * n_byte : 0) + n_own;
 }
 
 /* Page-locked where the backend copies from there beside operations. */
@@ -72,7 +73,7 @@ static int take_memory(mdl_shards_t *shards, size_t n_own, mdl_error_t *err)
         MDL_TRY(be->alloc(&shards->buffer[i], shards->n_byte, "a block's weights", err));
         if (be->on_host)
             shards->stage[i] = shards->buffer[i];
-        else
+        else if (shards->n_rank > 1)
             MDL_TRY(be->host_alloc(&shards->stage[i], shards->n_byte, "a block's weights", err));
     }
 done:
@@ -89,16 +90,19 @@ static int all_did(MPI_Comm comm, int status)
 
 /* Lets the other ranks read own. Open MPI 4 opens no window over memory of ours where it finds
  * neither a network that reads nor leave to copy from other processes; on one node memory of its
- * own will do. */
+ * own will do. A window that some ranks have alone can't be freed, as that takes all of them: what
+ * it shows stays, too. */
 static int open_window(mdl_shards_t *shards, MPI_Comm comm, size_t n_own, mdl_error_t *err)
 {
     MPI_Errhandler before;
     MPI_Comm_get_errhandler(comm, &before);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
-    int open = all_did(comm, MPI_Win_create(shards->own, (MPI_Aint)n_own, 1, MPI_INFO_NULL, comm,
-                                            &shards->window));
+    int status =
+        MPI_Win_create(shards->own, (MPI_Aint)n_own, 1, MPI_INFO_NULL, comm, &shards->window);
+    int open = all_did(comm, status);
     if (!open) {
-        host_release(shards->backend, shards->own);
+        if (status != MPI_SUCCESS)
+            host_release(shards->backend, shards->own);
         shards->own = NULL;
         shards->owned_by_window = 1;
         open = all_did(comm, MPI_Win_allocate((MPI_Aint)n_own, 1, MPI_INFO_NULL, comm, &shards->own,
@@ -181,26 +185,33 @@ static void ask(mdl_shards_t *shards, int64_t layer, int rank, char *to)
     }
 }
 
-/* Asks all ranks for their parts of layer, in another order on each, and copies the own one. */
+/* Asks all other ranks for their parts of layer, in another order on each. */
 static void ask_all(mdl_shards_t *shards, int64_t layer)
 {
-    size_t first, end;
-    char *to = shards->stage[layer % N_BUFFER], *own = mdl_shards_own(shards, layer, &first, &end);
     for (int i = 1; i < shards->n_rank; i++)
-        ask(shards, layer, (shards->rank + i) % shards->n_rank, to);
-    memcpy(to + first, own, end - first);
+        ask(shards, layer, (shards->rank + i) % shards->n_rank, shards->stage[layer % N_BUFFER]);
+}
+
+/* Sends bytes [first, end) of the lane's block on to its buffer; from: where the first one is. */
+static void send(mdl_shards_t *shards, int lane, size_t first, size_t end, const char *from)
+{
+    if (first < end)
+        shards->backend->lane_send(lane, shards->buffer[lane] + first, from, end - first);
 }
 
 /* Parts are asked for at once where they go straight to the buffer. Elsewhere the operations of the
- * block before are called first, which run by themselves, and then this rank copies. */
+ * block before are called first, which run by themselves, and then this rank waits. */
 static void start(mdl_shards_t *shards, int64_t layer)
 {
     int lane = (int)(layer % N_BUFFER);
     shards->held[lane] = layer;
     shards->on_way[lane] = 1;
-    if (shards->backend->on_host)
+    if (shards->backend->on_host) {
+        size_t first, end;
+        const char *own = mdl_shards_own(shards, layer, &first, &end);
         ask_all(shards, layer);
-    else
+        memcpy(shards->buffer[lane] + first, own, end - first);
+    } else
         shards->backend->lane_open(lane);
 }
 
@@ -208,14 +219,20 @@ static void finish(mdl_shards_t *shards, int64_t layer)
 {
     const mdl_backend_t *be = shards->backend;
     int lane = (int)(layer % N_BUFFER);
+    size_t first, end;
+    const char *own = mdl_shards_own(shards, layer, &first, &end);
     if (!be->on_host) {
-        be->lane_wait(lane);
+        be->lane_wait(lane); /* the copies out of stage */
         ask_all(shards, layer);
+        send(shards, lane, first, end, own);
     }
     MPI_Waitall(shards->n_request, shards->request, MPI_STATUSES_IGNORE);
     shards->n_request = 0;
     if (!be->on_host) {
-        be->lane_send(lane, shards->buffer[lane], shards->stage[lane], shards->n_byte);
+        if (shards->n_rank > 1) {
+            send(shards, lane, 0, first, shards->stage[lane]);
+            send(shards, lane, end, shards->n_byte, shards->stage[lane] + end);
+        }
         be->lane_join(lane);
     }
     shards->on_way[lane] = 0;

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
-#include <set>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <vector>
@@ -43,7 +43,16 @@ constexpr unsigned char FRESH = 0xff, END = 0xa5;
 char *arena;
 size_t arena_used;
 std::map<char *, size_t> blocks;
-std::set<void *> pinned;
+std::map<const char *, size_t> pinned; /* begins and sizes */
+
+bool is_pinned(const void *memory, size_t n_byte)
+{
+    auto next = pinned.upper_bound((const char *)memory);
+    if (next == pinned.begin())
+        return false;
+    auto block = std::prev(next);
+    return (const char *)memory + n_byte <= block->first + block->second;
+}
 
 size_t device_memory()
 {
@@ -384,13 +393,13 @@ cudaError_t cudaFree(void *block)
 cudaError_t cudaMallocHost(void **block, size_t n_byte)
 {
     *block = malloc(n_byte);
-    pinned.insert(*block);
+    pinned[(const char *)*block] = n_byte;
     return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *block)
 {
-    if (block != nullptr && pinned.erase(block) == 0)
+    if (block != nullptr && pinned.erase((const char *)block) == 0)
         fail("pinned memory that is freed was not allocated");
     free(block);
     return cudaSuccess;
@@ -408,9 +417,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_byte, cudaMemcp
                             cudaStream_t stream)
 {
     const void *host = kind == cudaMemcpyHostToDevice ? from : to;
-    if (kind != cudaMemcpyDeviceToDevice && pinned.count(const_cast<void *>(host)) == 0) {
+    if (kind != cudaMemcpyDeviceToDevice && !is_pinned(host, n_byte)) {
         if (!host_cuda_pageable)
-            fail("an asynchronous copy that isn't from or to the start of pinned memory");
+            fail("an asynchronous copy that isn't from or to pinned memory");
         if (kind == cudaMemcpyDeviceToHost) {
             cudaStreamSynchronize(stream);
             return cudaMemcpy(to, from, n_byte, kind);

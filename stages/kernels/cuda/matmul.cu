@@ -2,6 +2,7 @@
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/tools.cuh"
 
+#include <algorithm>
 #include <array>
 #include <cuda_bf16.h>
 #include <map>
@@ -88,26 +89,30 @@ static uint32_t alignment(const void *address)
     return (uint32_t)(bits & (~bits + 1));
 }
 
+/* cuBLASLt is told none for the bias: what it knows of the result has to be true of both. */
+static uint32_t result_alignment(const product &p)
+{
+    return std::min(alignment(p.out), alignment(p.bias));
+}
+
 static cublasStatus_t find_way(descriptors *d, const product &p, cublasLtMatmulAlgo_t *way)
 {
     const struct {
         cublasLtMatmulPreferenceAttributes_t name;
-        const void *address;
-    } operands[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p.right},
-                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p.left},
-                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p.before},
-                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p.out}};
+        uint32_t n_byte;
+    } operands[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.right)},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.left)},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.before)},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, result_alignment(p)}};
     cublasLtMatmulHeuristicResult_t result;
     int n_found = 0;
     TRY(cublasLtMatmulPreferenceCreate(&d->preference));
     TRY(cublasLtMatmulPreferenceSetAttribute(d->preference,
                                              CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                              &PRODUCT_WORKSPACE, sizeof PRODUCT_WORKSPACE));
-    for (const auto &operand : operands) {
-        uint32_t n_byte = alignment(operand.address);
-        TRY(cublasLtMatmulPreferenceSetAttribute(d->preference, operand.name, &n_byte,
-                                                 sizeof n_byte));
-    }
+    for (const auto &operand : operands)
+        TRY(cublasLtMatmulPreferenceSetAttribute(d->preference, operand.name, &operand.n_byte,
+                                                 sizeof operand.n_byte));
     TRY(cublasLtMatmulAlgoGetHeuristic(current.products, d->operation, d->right, d->left, d->out,
                                        d->out, d->preference, 1, &result, &n_found));
     if (n_found == 0)
@@ -132,7 +137,7 @@ static cublasStatus_t way_of(descriptors *d, const product &p, cublasLtMatmulAlg
                                      alignment(p.left),
                                      alignment(p.right),
                                      alignment(p.before),
-                                     alignment(p.out)};
+                                     result_alignment(p)};
     auto found = known.find(shape);
     if (found == known.end()) {
         TRY(find_way(d, p, way));
