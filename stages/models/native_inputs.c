@@ -1,5 +1,6 @@
 #include "models/native_inputs.h"
 
+#include "core/log.h"
 #include "core/text.h"
 #include "io/model_digest.h"
 #include "io/result.h"
@@ -90,6 +91,15 @@ static int use_corpus(mdl_native_inputs_t *inputs, const char *lm, mdl_error_t *
     return rc;
 }
 
+static void warn_of_one_rank(mdl_native_inputs_t *inputs)
+{
+    if (!inputs->warned)
+        mdl_log(MDL_LOG_WARN,
+                "trainer.shard shards nothing: one rank trains a candidate and holds all of its "
+                "weights; set trainer.ranks_per_candidate to 2 or more");
+    inputs->warned = 1;
+}
+
 /* The decoder of the language whose corpus is held. Collective over group. */
 static int use_decoder(mdl_native_inputs_t *inputs, MPI_Comm group, mdl_error_t *err)
 {
@@ -101,9 +111,12 @@ static int use_decoder(mdl_native_inputs_t *inputs, MPI_Comm group, mdl_error_t 
     MPI_Comm_size(group, &n_rank);
     if (mdl_native_inputs_n_shard(inputs->study, inputs->backend->on_host, n_rank) > 0)
         MDL_TRY(mdl_decoder_load_sharded(inputs->backend, group, folder, &inputs->decoder, err));
-    else
+    else {
+        if (inputs->study->trainer.shard)
+            warn_of_one_rank(inputs);
         MDL_TRY(mdl_agree(group, mdl_decoder_load(inputs->backend, folder, &inputs->decoder, err),
                           err));
+    }
     MDL_TRY(mdl_agree(group, check_pair(inputs->decoder, inputs->corpus, err), err));
     inputs->spoken = inputs->language;
 done:

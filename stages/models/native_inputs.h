@@ -16,6 +16,7 @@ typedef struct {
     const mdl_study_language_t *language; /* whose corpus is held, NULL: none */
     mdl_corpus_t *corpus;
     char weights_digest[MDL_DIGEST_SIZE]; /* "" until mdl_native_inputs_text needs it */
+    int warned;                           /* that trainer.shard shards nothing */
     char ve[256];                         /* whose features are held, "": none */
     mdl_features_t *features;
 } mdl_native_inputs_t;

@@ -75,18 +75,18 @@ static void print_time(const mdl_study_t *study, double seconds, int unknown, in
            size);
 }
 
+/* where: "", or which of two cases it is. */
 static void print_memory(const mdl_study_t *study, const mdl_candidate_t *candidates, int64_t n,
-                         int n_rank)
+                         int on_host, int n_rank, const char *where)
 {
     char text[32];
     mdl_native_memory_t memory;
     mdl_error_t err;
-    int on_host = strcmp(study->trainer.backend, "cuda") != 0;
     if (memory_of(study, candidates, n, on_host, n_rank, &memory, &err) != MDL_OK) {
-        printf("memory: unknown: %s\n", err.text);
+        printf("memory%s: unknown: %s\n", where, err.text);
         return;
     }
-    printf("memory: about %s a rank", mdl_text_bytes(memory.host, text));
+    printf("memory%s: about %s a rank", where, mdl_text_bytes(memory.host, text));
     if (!on_host)
         printf(", and %s of its GPU", mdl_text_bytes(memory.gpu, text));
     if (mdl_native_inputs_n_shard(study, on_host, n_rank) > 0)
@@ -116,8 +116,11 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
         total += seconds;
     }
     print_time(study, total / (n_rank / size), unknown, n_rank / size, size);
-    if (study->trainer.kind == MDL_TRAINER_NATIVE)
-        print_memory(study, candidates, n, size);
+    if (study->trainer.kind == MDL_TRAINER_NATIVE && strcmp(study->trainer.backend, "auto") == 0) {
+        print_memory(study, candidates, n, 1, size, " without GPUs");
+        print_memory(study, candidates, n, 0, size, " with GPUs");
+    } else if (study->trainer.kind == MDL_TRAINER_NATIVE)
+        print_memory(study, candidates, n, strcmp(study->trainer.backend, "cuda") != 0, size, "");
     else
         printf("memory: below 100 MB a rank%s\n",
                study->trainer.kind == MDL_TRAINER_COMMAND ? ", and what the command takes" : "");

@@ -89,7 +89,7 @@ int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl
     return MDL_OK;
 }
 
-int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **trainer,
+int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, int dry_run, mdl_trainer_t **trainer,
                      mdl_error_t *err)
 {
     mdl_trainer_t *made = NULL;
@@ -102,7 +102,7 @@ int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **tr
     switch (study->trainer.kind) {
     case MDL_TRAINER_NATIVE:
         made->class = &mdl_trainer_native;
-        MDL_TRY(mdl_trainer_native_open(comm, study, &made->self, err));
+        MDL_TRY(mdl_trainer_native_open(comm, study, dry_run, &made->self, err));
         break;
     case MDL_TRAINER_COMMAND:
         made->class = &mdl_trainer_command;

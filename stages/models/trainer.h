@@ -42,8 +42,9 @@ typedef struct {
  * Ascending, without doubles (1e-9). Freed by the caller. */
 int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl_error_t *err);
 
-/* Opens the trainer that the study asks for. Collective over comm (reads shared inputs once). */
-int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, mdl_trainer_t **trainer,
+/* Opens the trainer that the study asks for. dry_run: nothing will be trained, so that it needs no
+ * GPU whatever trainer.backend says. Collective over comm (reads shared inputs once). */
+int mdl_trainer_open(MPI_Comm comm, const mdl_study_t *study, int dry_run, mdl_trainer_t **trainer,
                      mdl_error_t *err);
 
 /* Frees what the ranks of a group hold together (trainer.shard), before the group goes or the ranks

@@ -57,7 +57,8 @@ done:
     return rc;
 }
 
-int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self, mdl_error_t *err)
+int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, int dry_run, void **self,
+                            mdl_error_t *err)
 {
     native_t *native = NULL;
     int rank, rc;
@@ -76,8 +77,8 @@ int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self
 done:
     rc = mdl_agree(comm, rc, err);
     if (rc == MDL_OK)
-        rc = mdl_backend_choose(comm, study->trainer.backend, study->trainer.precision,
-                                &native->inputs.backend, err);
+        rc = mdl_backend_choose(comm, dry_run ? "cpu" : study->trainer.backend,
+                                study->trainer.precision, &native->inputs.backend, err);
     if (rc != MDL_OK) {
         free_native(native);
         return rc;

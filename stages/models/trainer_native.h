@@ -7,9 +7,11 @@
 extern const mdl_trainer_class_t mdl_trainer_native;
 
 /* Makes the self of mdl_trainer_native, freed by its free. study is borrowed and outlives it.
- * Collective over comm. Returns MDL_E_INPUT for settings that can't be, MDL_E_MISSING or
- * MDL_E_INPUT for a language model or corpus that can't be read. */
-int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, void **self, mdl_error_t *err);
+ * dry_run: it takes no GPU. Collective over comm. Returns MDL_E_INPUT for settings that can't be,
+ * MDL_E_MISSING or MDL_E_INPUT for a language model or corpus that can't be read, and what
+ * mdl_backend_choose returns. */
+int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, int dry_run, void **self,
+                            mdl_error_t *err);
 
 /* Frees what the ranks of a group hold together, before the group goes. Collective over it. */
 void mdl_trainer_native_leave(void *self);

@@ -102,7 +102,8 @@ int mdl_regress_main(mdl_stage_t *stage, const mdl_regress_options_t *options)
                            &stage->err);
     stage->dry_run |= options->plan;
     MDL_TRY(mdl_stage_open_study(stage, &study));
-    MDL_TRY(mdl_backend_override(study, options->backend, &stage->err));
+    MDL_TRY(mdl_agree(stage->comm, mdl_backend_override(study, options->backend, &stage->err),
+                      &stage->err));
     if (options->plan)
         rc = mdl_forecast_print(stage, study, options->full_seconds, &stage->err);
     else

@@ -54,7 +54,7 @@ static int train_and_measure(run_t *run, mdl_sweep_result_t *result, mdl_error_t
                                .ranks_per_candidate = run->study->trainer.ranks_per_candidate,
                                .batch = run->study->trainer.batch};
     mdl_trainer_t *trainer = NULL;
-    int rc = mdl_trainer_open(run->stage->comm, run->study, &trainer, err);
+    int rc = mdl_trainer_open(run->stage->comm, run->study, run->stage->dry_run, &trainer, err);
     if (rc != MDL_OK)
         return rc;
     if (run->stage->force)

@@ -290,7 +290,7 @@ int mdl_forecast_print(mdl_stage_t *stage, const mdl_study_t *study, double full
     mdl_forecast_t forecast;
     double *seconds = NULL;
     int rc;
-    MDL_TRY(mdl_trainer_open(stage->comm, study, &trainer, err));
+    MDL_TRY(mdl_trainer_open(stage->comm, study, 1, &trainer, err));
     MDL_TRY(mdl_alloc(&seconds, (size_t)n, sizeof *seconds, "seconds", err));
     MDL_TRY(list_seconds(study, trainer, full_seconds, seconds, err));
     MDL_TRY(make_forecast(study, seconds, spread, n_cluster, &forecast, err));

@@ -169,7 +169,7 @@ static int measure_survivors(run_t *run, mdl_error_t *err)
         ratio /= study->regress.divisor;
     }
     mdl_trainer_t *trainer = NULL;
-    int rc = mdl_trainer_open(run->stage->comm, study, &trainer, err);
+    int rc = mdl_trainer_open(run->stage->comm, study, run->stage->dry_run, &trainer, err);
     if (rc != MDL_OK)
         return rc;
     if (run->stage->force)

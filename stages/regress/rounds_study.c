@@ -306,7 +306,8 @@ static int open_run(run_t *run, mdl_error_t *err)
 {
     const size_t n = (size_t)run->zoo->n_candidate;
     int rc;
-    MDL_TRY(mdl_trainer_open(run->stage->comm, run->study, &run->trainer, err));
+    MDL_TRY(
+        mdl_trainer_open(run->stage->comm, run->study, run->stage->dry_run, &run->trainer, err));
     if (run->stage->force)
         mdl_trainer_force(run->trainer);
     if ((rc = mdl_trainer_marks(run->study, &run->marks, &run->n_mark, err)) == MDL_OK &&

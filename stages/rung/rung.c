@@ -150,7 +150,7 @@ static int measure(run_t *run, mdl_error_t *err)
     mdl_trainer_t *trainer = NULL;
     mdl_sweep_result_t *results = NULL;
     int rc;
-    MDL_TRY(mdl_trainer_open(run->stage->comm, run->study, &trainer, err));
+    MDL_TRY(mdl_trainer_open(run->stage->comm, run->study, run->stage->dry_run, &trainer, err));
     if (run->stage->force)
         mdl_trainer_force(trainer);
     if (run->stage->dry_run) {
@@ -241,7 +241,7 @@ int mdl_rung_run(mdl_stage_t *stage, const mdl_rung_options_t *options, mdl_erro
     run_t run = {.stage = stage, .plan = &plan};
     int rc;
     MDL_TRY(mdl_stage_open_study(stage, &study));
-    MDL_TRY(mdl_backend_override(study, options->backend, err));
+    MDL_TRY(mdl_agree(stage->comm, mdl_backend_override(study, options->backend, err), err));
     run.study = study;
     run.halving = mdl_rung_halving(study);
     MDL_TRY(mdl_rung_plan(stage, study, options, &plan, err));

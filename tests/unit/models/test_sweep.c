@@ -64,7 +64,7 @@ static int setup(void **state)
 static int run(const mdl_sweep_t *sweep, mdl_sweep_result_t *results)
 {
     mdl_trainer_t *trainer;
-    assert_int_equal(mdl_trainer_open(MPI_COMM_WORLD, &study, &trainer, &err), MDL_OK);
+    assert_int_equal(mdl_trainer_open(MPI_COMM_WORLD, &study, 0, &trainer, &err), MDL_OK);
     int rc = mdl_sweep_run(MPI_COMM_WORLD, trainer, sweep, candidates, N, results, &err);
     mdl_trainer_free(trainer);
     return rc;

@@ -55,7 +55,7 @@ static mdl_study_t *new_study(const char *name)
 static int train(const mdl_study_t *study, double ratio, mdl_error_t *err)
 {
     mdl_trainer_t *trainer;
-    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, err), err);
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, 0, &trainer, err), err);
     int rc = mdl_trainer_train(trainer, MPI_COMM_WORLD, &candidate, ratio, err);
     mdl_trainer_free(trainer);
     wait_for_all();
@@ -65,7 +65,7 @@ static int train(const mdl_study_t *study, double ratio, mdl_error_t *err)
 static int measure(const mdl_study_t *study, double ratio, mdl_point_t *point, mdl_error_t *err)
 {
     mdl_trainer_t *trainer;
-    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, err), err);
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, 0, &trainer, err), err);
     int rc = mdl_trainer_measure(trainer, MPI_COMM_WORLD, &candidate, ratio, point, err);
     mdl_trainer_free(trainer);
     wait_for_all();
@@ -347,7 +347,7 @@ static void measuring_counts_right_answers(void **state)
     assert_memory_equal(&late, &again, sizeof late);
     if (rank == 0) {
         mdl_trainer_t *trainer;
-        check(mdl_trainer_open(MPI_COMM_SELF, single, &trainer, &err), &err);
+        check(mdl_trainer_open(MPI_COMM_SELF, single, 0, &trainer, &err), &err);
         check(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, 0.0625, &err), &err);
         check(mdl_trainer_measure(trainer, MPI_COMM_SELF, &candidate, 0.0625, &alone, &err), &err);
         mdl_trainer_free(trainer);
@@ -371,7 +371,7 @@ static void errors_are_counted_by_hand(void **state)
     int n_wrong = 0;
     check(measure(undisturbed, 0.25, &point, &err), &err);
     void *native;
-    check(mdl_trainer_native_open(MPI_COMM_WORLD, undisturbed, &native, &err), &err);
+    check(mdl_trainer_native_open(MPI_COMM_WORLD, undisturbed, 0, &native, &err), &err);
     if (rank == 0)
         check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
     check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, 0, &err),
@@ -407,7 +407,7 @@ static void measuring_together_changes_nothing(void **state)
     void *native;
     char *configuration = NULL;
     check(measure(undisturbed, 0.25, &alone, &err), &err);
-    check(mdl_trainer_native_open(MPI_COMM_WORLD, &study, &native, &err), &err);
+    check(mdl_trainer_native_open(MPI_COMM_WORLD, &study, 0, &native, &err), &err);
     if (rank == 0)
         check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
     check(mdl_native_run_open(&run, MPI_COMM_WORLD, &inputs, &candidate, configuration, 0, &err),
@@ -479,7 +479,7 @@ static void divergence_marks_the_candidate_failed(void **state)
     study->trainer.learning_rate = 0.01;
     assert_int_equal(train(study, 0.5, &err), MDL_E_INPUT);
     assert_non_null(strstr(err.text, "learning_rate"));
-    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, &err), &err);
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, 0, &trainer, &err), &err);
     mdl_trainer_force(trainer);
     check(mdl_trainer_train(trainer, MPI_COMM_WORLD, &candidate, 0.125, &err), &err);
     mdl_trainer_free(trainer);
@@ -542,13 +542,15 @@ static void settings_name_packs_where_there_are_some(void **state)
     synthetic_free(study);
 }
 
+/* In a plan, which is made where there is no GPU, too. */
 static void costs_are_positive(void **state)
 {
     (void)state;
     mdl_error_t err;
     mdl_trainer_t *trainer;
     mdl_study_t *study = new_study("cost");
-    check(mdl_trainer_open(MPI_COMM_WORLD, study, &trainer, &err), &err);
+    study->trainer.backend = (char *)"cuda";
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, 1, &trainer, &err), &err);
     double cost = mdl_trainer_cost(trainer, &candidate), root_cost = cost;
     MPI_Bcast(&root_cost, 1, MPI_DOUBLE, 0, MPI_COMM_WORLD);
     assert_true(cost > 0 && cost < 100 && cost == root_cost);
