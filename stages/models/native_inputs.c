@@ -100,7 +100,9 @@ static void warn_of_one_rank(mdl_native_inputs_t *inputs)
     inputs->warned = 1;
 }
 
-/* The decoder of the language whose corpus is held. Collective over group. */
+/* The decoder of the language whose corpus is held. Ranks that hold it already do nothing; with
+ * shards that are all of group or none, as ranks that part let go of them. Collective over group
+ * where there are shards. */
 static int use_decoder(mdl_native_inputs_t *inputs, MPI_Comm group, mdl_error_t *err)
 {
     const char *folder = inputs->language->checkpoint;
@@ -114,14 +116,11 @@ static int use_decoder(mdl_native_inputs_t *inputs, MPI_Comm group, mdl_error_t 
     else {
         if (inputs->study->trainer.shard)
             warn_of_one_rank(inputs);
-        MDL_TRY(mdl_agree(group, mdl_decoder_load(inputs->backend, folder, &inputs->decoder, err),
-                          err));
+        MDL_TRY(mdl_decoder_load(inputs->backend, folder, &inputs->decoder, err));
     }
-    MDL_TRY(mdl_agree(group, check_pair(inputs->decoder, inputs->corpus, err), err));
+    MDL_TRY(check_pair(inputs->decoder, inputs->corpus, err));
     inputs->spoken = inputs->language;
 done:
-    if (rc != MDL_OK)
-        release_decoder(inputs);
     return rc;
 }
 
@@ -144,9 +143,13 @@ int mdl_native_inputs_use(mdl_native_inputs_t *inputs, MPI_Comm group,
                           const mdl_candidate_t *candidate, mdl_error_t *err)
 {
     int rc = mdl_agree(group, use_corpus(inputs, candidate->lm, err), err);
+    if (rc != MDL_OK)
+        return rc;
+    rc = mdl_agree(group, use_decoder(inputs, group, err), err);
     if (rc == MDL_OK)
-        rc = use_decoder(inputs, group, err);
-    return rc == MDL_OK ? mdl_agree(group, use_vision(inputs, candidate->ve, err), err) : rc;
+        return mdl_agree(group, use_vision(inputs, candidate->ve, err), err);
+    release_decoder(inputs);
+    return rc;
 }
 
 int mdl_native_inputs_text(mdl_native_inputs_t *inputs, const mdl_candidate_t *candidate,

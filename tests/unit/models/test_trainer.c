@@ -542,6 +542,22 @@ static void settings_name_packs_where_there_are_some(void **state)
     synthetic_free(study);
 }
 
+/* A rank that trained by itself holds the model when it meets others, which don't. */
+static void ranks_that_hold_the_model_meet_others(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_trainer_t *trainer;
+    mdl_study_t *study = new_study("held");
+    check(mdl_trainer_open(MPI_COMM_WORLD, study, 0, &trainer, &err), &err);
+    if (rank == 0)
+        check(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, 0.125, &err), &err);
+    wait_for_all();
+    check(mdl_trainer_train(trainer, MPI_COMM_WORLD, &candidate, 1, &err), &err);
+    mdl_trainer_free(trainer);
+    synthetic_free(study);
+}
+
 /* In a plan, which is made where there is no GPU, too. */
 static void costs_are_positive(void **state)
 {
@@ -624,6 +640,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(changed_inputs_are_refused),
         cmocka_unit_test(an_image_without_features_is_named),
         cmocka_unit_test(settings_name_packs_where_there_are_some),
+        cmocka_unit_test(ranks_that_hold_the_model_meet_others),
         cmocka_unit_test(costs_are_positive),
         cmocka_unit_test(memory_is_as_planned),
     };
