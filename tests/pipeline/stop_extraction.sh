@@ -76,7 +76,7 @@ echo "-- killed at any moment and run again"
 rm -rf stop/archive/language
 cp -r stop struck
 kills=0
-for pause in 0.4 0.6 0.8 1.0 1.3; do
+for pause in 0.15 0.25 0.35 0.5 0.7 1.0; do
     setsid "$bin/mordal-archive" extract --study struck/STUDY.yaml >struck.txt 2>&1 &
     run=$!
     sleep $pause
