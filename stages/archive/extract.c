@@ -396,7 +396,8 @@ static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
     MDL_TRY(count_rows(job, corpus, n_visual, err));
     double n_weight = (double)mdl_model_config_n_weight(&config);
     double n_row_byte = 4.0 * (double)config.n_feat;
-    mdl_keep_t keep = job->extract->warmup > 0 ? job->extract->settings.keep : MDL_KEEP_NOTHING;
+    mdl_workspace_keep_t keep =
+        job->extract->warmup > 0 ? job->extract->settings.keep : MDL_KEEP_NOTHING;
     if (job->pooling == MDL_POOL_ALL)
         n_row_byte *= (double)job->n_position;
     double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +

@@ -49,7 +49,8 @@ int64_t mdl_native_max_length(const mdl_study_t *study, const mdl_model_config_t
 
 /* Samples that are measured together: one, or where a pass fetches the blocks from other ranks, as
  * many as take no more memory than training does. */
-static int64_t n_together(const mdl_native_run_t *run, mdl_keep_t keep, int64_t n_position)
+static int64_t n_together(const mdl_native_run_t *run, mdl_workspace_keep_t keep,
+                          int64_t n_position)
 {
     const mdl_backend_t *be = run->inputs->backend;
     const mdl_model_config_t *config = mdl_decoder_config(run->inputs->decoder);
@@ -71,7 +72,7 @@ static int64_t n_together(const mdl_native_run_t *run, mdl_keep_t keep, int64_t 
 static int make_workspaces(mdl_native_run_t *run, int train, mdl_error_t *err)
 {
     const mdl_decoder_t *decoder = run->inputs->decoder;
-    mdl_keep_t keep = mdl_training_settings(run->study).keep;
+    mdl_workspace_keep_t keep = mdl_training_settings(run->study).keep;
     int64_t n_position =
         mdl_native_max_length(run->study, mdl_decoder_config(decoder), run->inputs->corpus,
                               run->inputs->features->n_visual);

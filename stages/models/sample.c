@@ -5,7 +5,7 @@
 #include "models/workspace_memory.h"
 
 /* Fails where the workspace doesn't keep what a pass reads again: all, or one thing. */
-static int check_kept(const mdl_workspace_t *ws, mdl_keep_t keep, mdl_error_t *err)
+static int check_kept(const mdl_workspace_t *ws, mdl_workspace_keep_t keep, mdl_error_t *err)
 {
     if (ws->keep != MDL_KEEP_ALL && ws->keep != keep)
         return mdl_fail(err, MDL_E_INTERNAL, "a workspace was made for other passes than this one");

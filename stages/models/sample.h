@@ -4,7 +4,7 @@
  * n_token + n_visual positions in all. A scored token is predicted from the position before it
  * (the last visual token where that comes first). All functions: not collective; they return
  * MDL_E_INPUT for a sample that doesn't fit the model or the workspace, with the numbers, and
- * MDL_E_INTERNAL where the workspace doesn't keep what the pass needs (mdl_keep_t).
+ * MDL_E_INTERNAL where the workspace doesn't keep what the pass needs (mdl_workspace_keep_t).
  * A loss or gradient that isn't finite is returned as it is: the caller decides. */
 #ifndef MDL_MODELS_SAMPLE_H
 #define MDL_MODELS_SAMPLE_H

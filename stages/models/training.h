@@ -26,8 +26,8 @@ typedef struct {
     int64_t epochs, batch; /* passes over the train samples at ratio 1; samples a step */
     int64_t pack_length;   /* positions of a pack, 0: samples pass one at a time */
     mdl_optimiser_settings_t optimiser;
-    uint64_t seed;   /* of the orders of samples */
-    mdl_keep_t keep; /* of the workspaces to train in: all, or the blocks' inputs */
+    uint64_t seed;             /* of the orders of samples */
+    mdl_workspace_keep_t keep; /* of the workspaces to train in: all, or the blocks' inputs */
 } mdl_training_settings_t;
 
 typedef struct {

@@ -55,7 +55,7 @@ static void lay_out_block(arena_t *arena, mdl_block_memory_t *block,
 /* A block behind another: shares the other's arrays but for those that each keeps. */
 static void lay_out_next(arena_t *arena, mdl_block_memory_t *block,
                          const mdl_block_memory_t *before, const mdl_model_config_t *config,
-                         int64_t rank, int64_t max_length, mdl_keep_t keep)
+                         int64_t rank, int64_t max_length, mdl_workspace_keep_t keep)
 {
     *block = *before;
     if (keep == MDL_KEEP_ALL)
@@ -123,7 +123,7 @@ static void lay_out(arena_t *arena, const mdl_backend_room_t *room, mdl_workspac
 
 size_t mdl_workspace_n_byte(const mdl_backend_room_t *room, const mdl_model_config_t *config,
                             int64_t n_vision_feat, int64_t lora_rank, int64_t max_length,
-                            mdl_keep_t keep)
+                            mdl_workspace_keep_t keep)
 {
     arena_t first = {NULL, 0}, next = {NULL, 0};
     mdl_workspace_t ws;
@@ -195,7 +195,7 @@ static void set_block(mdl_workspace_t *ws, int64_t layer)
 }
 
 int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int64_t max_length,
-                      mdl_keep_t keep, mdl_workspace_t **workspace, mdl_error_t *err)
+                      mdl_workspace_keep_t keep, mdl_workspace_t **workspace, mdl_error_t *err)
 {
     int rc = MDL_OK;
     const mdl_model_config_t *config = &decoder->config;

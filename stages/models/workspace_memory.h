@@ -10,8 +10,8 @@
 #include "models/workspace.h"
 
 /* What one block leaves in the forward for the backward pass; its qkv is the key-value cache. What
- * isn't kept (mdl_keep_t) is the same arrays in all blocks: those of the last one that was
- * computed. Arrays of norms that the decoder doesn't have are empty. */
+ * isn't kept (mdl_workspace_keep_t) is the same arrays in all blocks: those of the last one that
+ * was computed. Arrays of norms that the decoder doesn't have are empty. */
 typedef struct {
     float *in;                /* [T, d] the residual stream before the block */
     float *inverse_attention; /* [T] of the norm */
@@ -41,7 +41,7 @@ struct mdl_workspace {
     const mdl_decoder_t *decoder;
     mdl_adapter_t *adapter;
     int64_t max_length;
-    mdl_keep_t keep;
+    mdl_workspace_keep_t keep;
     mdl_block_memory_t *block; /* [n_layer] */
     int32_t *list;             /* [2, T] in the host's memory, on the way to the lists below */
     float *storage;            /* the backend's: all of the below and the blocks' arrays */

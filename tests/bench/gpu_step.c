@@ -57,7 +57,7 @@ static mdl_sample_t make_sample(int64_t n_visual, int64_t n_token, int64_t n_voc
     return (mdl_sample_t){n_token, token, scored, 1, n_visual, feature};
 }
 
-static void open_bench(bench_t *bench, char **argv, int sharded, mdl_keep_t keep)
+static void open_bench(bench_t *bench, char **argv, int sharded, mdl_workspace_keep_t keep)
 {
     mdl_error_t err;
     mdl_adapter_options_t options = {.rank = 8, .alpha = 16};

@@ -81,7 +81,7 @@ static void close_model(model_t *model)
     mdl_decoder_free(model->decoder);
 }
 
-static mdl_workspace_t *open_workspace(const model_t *model, mdl_keep_t keep)
+static mdl_workspace_t *open_workspace(const model_t *model, mdl_workspace_keep_t keep)
 {
     mdl_error_t err;
     mdl_workspace_t *ws;
@@ -92,7 +92,7 @@ static mdl_workspace_t *open_workspace(const model_t *model, mdl_keep_t keep)
 
 /* Losses and gradient of the long, the short and again the long sample, and of the short one twice
  * in a pack; freed by the caller. */
-static float *gradient(const model_t *model, mdl_keep_t keep, double losses[4])
+static float *gradient(const model_t *model, mdl_workspace_keep_t keep, double losses[4])
 {
     static const int order[] = {0, 1, 0};
     mdl_error_t err;
@@ -124,7 +124,7 @@ static void same_gradients(const model_t *model)
 }
 
 /* The loss, and the hidden states of the long sample; freed by the caller. */
-static float *hidden(const model_t *model, mdl_keep_t keep, double *loss)
+static float *hidden(const model_t *model, mdl_workspace_keep_t keep, double *loss)
 {
     mdl_error_t err;
     float *values = take((size_t)(model->n_position * model->d), sizeof *values);
@@ -139,7 +139,7 @@ static void same_hidden_states(const model_t *model)
 {
     double plain_loss, loss;
     float *plain = hidden(model, MDL_KEEP_ALL, &plain_loss);
-    for (mdl_keep_t keep = MDL_KEEP_INPUTS; keep <= MDL_KEEP_NOTHING; keep++) {
+    for (mdl_workspace_keep_t keep = MDL_KEEP_INPUTS; keep <= MDL_KEEP_NOTHING; keep++) {
         float *values = hidden(model, keep, &loss);
         assert_true(loss == plain_loss);
         assert_memory_equal(values, plain, (size_t)(model->n_position * model->d) * sizeof *values);
@@ -148,7 +148,7 @@ static void same_hidden_states(const model_t *model)
     free(plain);
 }
 
-static void answer(const model_t *model, mdl_keep_t keep, int32_t out[N_ANSWER])
+static void answer(const model_t *model, mdl_workspace_keep_t keep, int32_t out[N_ANSWER])
 {
     mdl_error_t err;
     int64_t n_out;
@@ -195,7 +195,7 @@ static void passes_that_need_more_are_refused(void **state)
     (void)state;
     mdl_error_t err;
     model_t model = open_model(mdl_backend_cpu(), "llama-2", "all");
-    for (mdl_keep_t keep = MDL_KEEP_INPUTS; keep <= MDL_KEEP_NOTHING; keep++) {
+    for (mdl_workspace_keep_t keep = MDL_KEEP_INPUTS; keep <= MDL_KEEP_NOTHING; keep++) {
         double loss;
         int32_t out[N_ANSWER];
         int64_t n_out;
@@ -224,7 +224,7 @@ static void sizes(void **state)
                                  .n_head_feat = 64};
     static const int64_t expected[] = {5 * 576 + 2 + 9 + 960 + 3 * 1536, 576, 960, 0};
     enum { N = 640 };
-    for (mdl_keep_t keep = MDL_KEEP_ALL; keep <= MDL_KEEP_NOTHING; keep++) {
+    for (mdl_workspace_keep_t keep = MDL_KEEP_ALL; keep <= MDL_KEEP_NOTHING; keep++) {
         size_t n_byte[2];
         for (int i = 0; i < 2; i++) {
             config.n_layer = 30 + i;
