@@ -7,8 +7,8 @@ zoo=$MORDAL_SOURCE_DIR/docs/quickstart/zoo
 export bin=$MORDAL_BUILD_DIR/bin
 
 # write_study FOLDER [VE...]: a study of these encoders (default four) and three language models,
-# small enough for a test. The variables language, search and
-# trainer say otherwise.
+# small enough for a test. The variables language, search and trainer say
+# otherwise.
 write_study() {
     local folder=$1
     shift

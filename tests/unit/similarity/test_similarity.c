@@ -1,5 +1,6 @@
 /* CKA against exact rational arithmetic (linear) and NumPy (RBF), its invariances, its refusals,
  * and the same bits on every number of ranks. */
+#include "matrices.h"
 #include "similarity/similarity.h"
 
 #include <math.h>
@@ -11,38 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-typedef struct {
-    int64_t n, d;
-    double *x;
-} matrix_t;
-
-static int read_matrix(const mdl_rows_t *rows, int64_t first, int64_t n_row,
-                       mdl_encoding_t encoding, void *out, mdl_error_t *err)
-{
-    const matrix_t *m = rows->data;
-    (void)err;
-    mdl_float_convert(MDL_FLOAT64, m->x + first * m->d, encoding, out, (size_t)(n_row * m->d));
-    return MDL_OK;
-}
-
-static matrix_t matrix(int64_t n, int64_t d)
-{
-    matrix_t m = {n, d, calloc((size_t)(n * d), sizeof(double))};
-    assert_non_null(m.x);
-    return m;
-}
-
-/* The generator of tests/reference/make_cka_reference.py. */
-static matrix_t integers(int64_t n, int64_t d, int64_t a, int64_t b, int64_t modulus)
-{
-    matrix_t m = matrix(n, d);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < d; j++)
-            m.x[i * d + j] =
-                (double)((i * a + j * b + 7 * i * j + i * i % 11) % modulus - modulus / 2);
-    return m;
-}
 
 static matrix_t mixed(int64_t n, const matrix_t *a)
 {
