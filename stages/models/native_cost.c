@@ -29,16 +29,12 @@ static int64_t at_most(int64_t value, int64_t limit)
 
 /* Floating-point operations a second of [n_row, n_inner] x [n_inner, n_col]: the best of some
  * trials, so that it depends little on what else the machine does. */
-static int measure_rate(int64_t n_row, int64_t n_inner, int64_t n_col, double *rate,
-                        mdl_error_t *err)
+static double best_rate(const mdl_native_cost_t *cost, const float *left, const float *right,
+                        float *out)
 {
-    float *left = NULL, *right = NULL, *out = NULL;
-    int rc;
-    *rate = 0;
-    MDL_TRY(mdl_alloc(&left, (size_t)(n_row * n_inner), sizeof *left, "a matrix", err));
-    MDL_TRY(mdl_alloc(&right, (size_t)(n_col * n_inner), sizeof *right, "a matrix", err));
-    MDL_TRY(mdl_alloc(&out, (size_t)(n_row * n_col), sizeof *out, "a matrix", err));
-    double work = 2 * (double)n_row * (double)n_inner * (double)n_col;
+    const int64_t n_row = cost->n_row, n_inner = cost->n_inner, n_col = cost->n_col;
+    const double work = 2 * (double)n_row * (double)n_inner * (double)n_col;
+    double rate = 0;
     for (int trial = 0; trial < N_TRIAL; trial++) {
         double n_product = 0, start = now(), spent = 0;
         while (spent < MEASURED_SECONDS) {
@@ -46,13 +42,23 @@ static int measure_rate(int64_t n_row, int64_t n_inner, int64_t n_col, double *r
             n_product += 1;
             spent = now() - start;
         }
-        *rate = fmax(*rate, n_product * work / spent);
+        rate = fmax(rate, n_product * work / spent);
     }
-done:
+    return rate;
+}
+
+double mdl_native_rate(const mdl_native_cost_t *cost)
+{
+    float *left = calloc((size_t)(cost->n_row * cost->n_inner), sizeof *left);
+    float *right = calloc((size_t)(cost->n_col * cost->n_inner), sizeof *right);
+    float *out = calloc((size_t)(cost->n_row * cost->n_col), sizeof *out);
+    double rate = 0;
+    if (left != NULL && right != NULL && out != NULL)
+        rate = SHARE * best_rate(cost, left, right, out);
     free(left);
     free(right);
     free(out);
-    return rc;
+    return rate;
 }
 
 /* Weights of the products that activation checkpointing computes again: those of the blocks but for
@@ -76,7 +82,7 @@ int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *langua
 {
     mdl_corpus_t *corpus = NULL;
     mdl_model_config_t config;
-    double rate, n_token = 0;
+    double n_token = 0;
     char *path = mdl_text("%s/config.json", language->checkpoint);
     int rc;
     if (path == NULL) {
@@ -87,13 +93,12 @@ int mdl_native_cost(const mdl_study_t *study, const mdl_study_language_t *langua
     MDL_TRY(mdl_corpus_read(language->corpus, &corpus, err));
     for (int64_t i = 0; i < corpus->n_train; i++)
         n_token += (double)mdl_corpus_length(corpus, corpus->train[i]);
-    MDL_TRY(measure_rate(at_most(corpus->max_length + 1, MAX_SIDE),
-                         at_most(config.n_feat, MAX_SIDE), at_most(config.n_mlp_feat, MAX_SIDE),
-                         &rate, err));
-    double token_seconds =
-        training_work(study, &config) * (double)study->trainer.epochs / (SHARE * rate);
-    *cost = (mdl_native_cost_t){.text = token_seconds * n_token,
-                                .visual = token_seconds * (double)corpus->n_train};
+    double token_work = training_work(study, &config) * (double)study->trainer.epochs;
+    *cost = (mdl_native_cost_t){.text = token_work * n_token,
+                                .visual = token_work * (double)corpus->n_train,
+                                .n_row = at_most(corpus->max_length + 1, MAX_SIDE),
+                                .n_inner = at_most(config.n_feat, MAX_SIDE),
+                                .n_col = at_most(config.n_mlp_feat, MAX_SIDE)};
 done:
     mdl_corpus_free(corpus);
     free(path);

@@ -108,7 +108,7 @@ static int open_queue(MPI_Comm comm, mdl_trainer_t *trainer, const mdl_candidate
     double *costs = NULL;
     int rc = mdl_alloc(&costs, (size_t)n, sizeof *costs, "predicted costs", err);
     for (int64_t i = 0; rc == MDL_OK && i < n; i++) {
-        double cost = mdl_trainer_cost(trainer, &candidates[i]);
+        double cost = mdl_trainer_work(trainer, &candidates[i]);
         costs[i] = isfinite(cost) && cost > 0 ? cost : 0;
     }
     rc = mdl_agree(comm, rc, err);

@@ -103,16 +103,16 @@ void mdl_sweep_print_plan(const mdl_study_t *study, mdl_trainer_t *trainer,
     int size = mdl_group_size(n_rank, n, sweep->ranks_per_candidate, sweep->batch);
     printf("%-40s %10s %10s %12s\n", "candidate", "from", "to", "seconds");
     for (int64_t i = 0; i < n; i++) {
-        double cost = mdl_trainer_cost(trainer, &candidates[i]);
-        double seconds = cost > 0 ? cost * fmax(0, sweep->ratio - from[i]) : 0;
+        double full = mdl_trainer_seconds(trainer, &candidates[i]);
+        double seconds = full > 0 ? full * fmax(0, sweep->ratio - from[i]) : 0;
         char *name = mdl_text("%s+%s", candidates[i].ve, candidates[i].lm);
         printf("%-40s %10.6g %10.6g ", name != NULL ? name : "", from[i], sweep->ratio);
-        if (cost > 0)
+        if (full > 0)
             printf("%12.1f\n", seconds);
         else
             printf("%12s\n", "unknown");
         free(name);
-        unknown |= !(cost > 0);
+        unknown |= !(full > 0);
         total += seconds;
     }
     print_time(study, total / (n_rank / size), unknown, n_rank / size, size);

@@ -141,9 +141,14 @@ void mdl_trainer_force(mdl_trainer_t *trainer)
     trainer->force = 1;
 }
 
-double mdl_trainer_cost(mdl_trainer_t *trainer, const mdl_candidate_t *candidate)
+double mdl_trainer_work(mdl_trainer_t *trainer, const mdl_candidate_t *candidate)
 {
-    return trainer->class->cost(trainer->self, candidate);
+    return trainer->class->work(trainer->self, candidate);
+}
+
+double mdl_trainer_seconds(mdl_trainer_t *trainer, const mdl_candidate_t *candidate)
+{
+    return trainer->class->seconds(trainer->self, candidate);
 }
 
 /* All that a candidate's points depend on. */

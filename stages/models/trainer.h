@@ -19,9 +19,9 @@ typedef struct {
 
 typedef struct mdl_trainer mdl_trainer_t;
 
-/* What a way to train implements. All functions are collective over group, whose ranks work on one
- * candidate together. rc MDL_E_TRAINER means: this candidate failed (err says why), go on with the
- * others. MDL_E_AGAIN means: stopped cleanly after a checkpoint. */
+/* What a way to train implements. Functions of a group are collective over group, whose ranks work
+ * on one candidate together. rc MDL_E_TRAINER means: this candidate failed (err says why), go on
+ * with the others. MDL_E_AGAIN means: stopped cleanly after a checkpoint. */
 typedef struct {
     /* Trains from the newest checkpoint to the next mark and leaves a checkpoint there; *seconds
      * gets the training seconds that this call spent (wall time of the group). */
@@ -30,9 +30,10 @@ typedef struct {
     /* Measures the checkpoint at mark. */
     int (*evaluate)(void *self, MPI_Comm group, const mdl_candidate_t *candidate, double mark,
                     mdl_point_t *point, mdl_error_t *err);
-    /* Predicted training seconds of one candidate at ratio 1, for order and dry run; <= 0 unknown.
-     */
-    double (*cost)(void *self, const mdl_candidate_t *candidate);
+    /* Training one candidate to ratio 1, <= 0 unknown: work, in a unit of the trainer's own, from
+     * the study and its inputs alone, and seconds as predicted on this machine. Not collective. */
+    double (*work)(void *self, const mdl_candidate_t *candidate);
+    double (*seconds)(void *self, const mdl_candidate_t *candidate);
     void (*free)(void *self);
 } mdl_trainer_class_t;
 
@@ -59,7 +60,14 @@ void mdl_trainer_free(mdl_trainer_t *trainer);
  * on every rank. */
 void mdl_trainer_force(mdl_trainer_t *trainer);
 
-double mdl_trainer_cost(mdl_trainer_t *trainer, const mdl_candidate_t *candidate);
+/* What training the candidate to ratio 1 takes, in a unit of the trainer's own; <= 0 unknown. The
+ * same on any machine and for any number of ranks, so that decisions may go by it. Not collective.
+ */
+double mdl_trainer_work(mdl_trainer_t *trainer, const mdl_candidate_t *candidate);
+
+/* The same in seconds of one rank, as predicted from the speed of this machine, for plans. Not
+ * collective. */
+double mdl_trainer_seconds(mdl_trainer_t *trainer, const mdl_candidate_t *candidate);
 
 /* Brings the candidate to ratio (a mark; passing all marks below) from wherever its checkpoints
  * are, and records failure in its history. Collective over group. */

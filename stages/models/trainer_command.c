@@ -339,7 +339,7 @@ static int evaluate(void *self, MPI_Comm group, const mdl_candidate_t *candidate
     return rc;
 }
 
-static double cost(void *self, const mdl_candidate_t *candidate)
+static double unknown(void *self, const mdl_candidate_t *candidate)
 {
     (void)self;
     (void)candidate;
@@ -355,4 +355,4 @@ static void free_command(void *self)
     free(command);
 }
 
-const mdl_trainer_class_t mdl_trainer_command = {advance, evaluate, cost, free_command};
+const mdl_trainer_class_t mdl_trainer_command = {advance, evaluate, unknown, unknown, free_command};

@@ -19,7 +19,7 @@ typedef struct {
     double *marks;
     int n_mark;
     int64_t *kept;           /* [n_mark], the marks as steps of the candidate in training */
-    mdl_native_cost_t *cost; /* [n_language], predicted */
+    mdl_native_cost_t *cost; /* [n_language] */
     int64_t *n_visual;       /* [n_vision], visual tokens of an image */
 } native_t;
 
@@ -37,7 +37,7 @@ static void free_native(void *self)
 }
 
 /* Fills cost and n_visual; an archive that isn't there yet counts as one token an image. */
-static int predict_costs(native_t *native, mdl_error_t *err)
+static int count_costs(native_t *native, mdl_error_t *err)
 {
     const mdl_study_t *study = native->study;
     int rc = MDL_OK;
@@ -73,7 +73,7 @@ int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, int dry_run
     MDL_TRY(mdl_alloc(&native->cost, n_language, sizeof *native->cost, "costs", err));
     MDL_TRY(mdl_alloc(&native->n_visual, n_vision, sizeof *native->n_visual, "costs", err));
     if (rank == 0)
-        MDL_TRY(predict_costs(native, err));
+        MDL_TRY(count_costs(native, err));
 done:
     rc = mdl_agree(comm, rc, err);
     if (rc == MDL_OK)
@@ -178,18 +178,34 @@ done:
     return rc;
 }
 
-static double cost(void *self, const mdl_candidate_t *candidate)
+/* Also tells the cost of its language model; NULL when there is none of that name. */
+static double count_work(const native_t *native, const mdl_candidate_t *candidate,
+                         const mdl_native_cost_t **cost)
 {
-    const native_t *native = self;
     const mdl_study_t *study = native->study;
     int64_t n_visual = 1;
+    *cost = NULL;
     for (unsigned i = 0; i < study->zoo.n_vision; i++)
         if (strcmp(study->zoo.vision[i].name, candidate->ve) == 0)
             n_visual = native->n_visual[i];
     for (unsigned i = 0; i < study->zoo.n_language; i++)
         if (strcmp(study->zoo.language[i].name, candidate->lm) == 0)
-            return native->cost[i].text + native->cost[i].visual * (double)n_visual;
-    return 0;
+            *cost = &native->cost[i];
+    return *cost != NULL ? (*cost)->text + (*cost)->visual * (double)n_visual : 0;
 }
 
-const mdl_trainer_class_t mdl_trainer_native = {advance, evaluate, cost, free_native};
+static double work(void *self, const mdl_candidate_t *candidate)
+{
+    const mdl_native_cost_t *cost;
+    return count_work(self, candidate, &cost);
+}
+
+static double seconds(void *self, const mdl_candidate_t *candidate)
+{
+    const mdl_native_cost_t *cost;
+    const double n_operation = count_work(self, candidate, &cost);
+    const double rate = cost != NULL ? mdl_native_rate(cost) : 0;
+    return rate > 0 ? n_operation / rate : 0;
+}
+
+const mdl_trainer_class_t mdl_trainer_native = {advance, evaluate, work, seconds, free_native};

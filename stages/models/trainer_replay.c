@@ -179,7 +179,7 @@ static int evaluate(void *self, MPI_Comm group, const mdl_candidate_t *candidate
     return look_up(self, candidate, mark, point, err);
 }
 
-static double cost(void *self, const mdl_candidate_t *candidate)
+static double seconds_of(void *self, const mdl_candidate_t *candidate)
 {
     const replay_t *replay = self;
     int64_t n;
@@ -199,4 +199,5 @@ static void free_replay(void *self)
     free(replay);
 }
 
-const mdl_trainer_class_t mdl_trainer_replay = {advance, evaluate, cost, free_replay};
+const mdl_trainer_class_t mdl_trainer_replay = {advance, evaluate, seconds_of, seconds_of,
+                                                free_replay};

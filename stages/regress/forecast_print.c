@@ -25,7 +25,7 @@ static int list_seconds(const mdl_study_t *study, mdl_trainer_t *trainer, double
     for (unsigned v = 0; v < study->zoo.n_vision; v++)
         for (unsigned l = 0; l < study->zoo.n_language; l++) {
             mdl_candidate_t pair = {study->zoo.vision[v].name, study->zoo.language[l].name};
-            double cost = full_seconds > 0 ? full_seconds : mdl_trainer_cost(trainer, &pair);
+            double cost = full_seconds > 0 ? full_seconds : mdl_trainer_seconds(trainer, &pair);
             if (!(cost > 0))
                 return mdl_fail(err, MDL_E_MISSING,
                                 "the training speed of %s+%s is not known; give --full-seconds, "

@@ -243,12 +243,12 @@ static double stands_for(const mdl_rounds_t *rounds, int64_t llm)
     return sum;
 }
 
-/* Seconds that a language model takes with all encoders. */
-static double seconds_of(const mdl_rounds_t *rounds, int64_t llm)
+/* What a language model takes with all encoders. */
+static double work_of(const mdl_rounds_t *rounds, int64_t llm)
 {
     double sum = 0;
     for (int64_t i = 0; i < rounds->n; i++)
-        sum += rounds->llm[i] == llm ? rounds->seconds[i] : 0;
+        sum += rounds->llm[i] == llm ? rounds->work[i] : 0;
     return sum;
 }
 
@@ -259,17 +259,17 @@ static int64_t best_column(const mdl_rounds_t *rounds)
     int64_t best = -1;
     double most = 0, least = 0;
     for (int64_t llm = 0; llm < rounds->n_llm; llm++) {
-        const double seconds = seconds_of(rounds, llm), stands = stands_for(rounds, llm);
+        const double work = work_of(rounds, llm), stands = stands_for(rounds, llm);
         int64_t n_cheaper = 0;
         for (int64_t other = 0; other < rounds->n_llm; other++)
-            n_cheaper += seconds_of(rounds, other) < seconds;
+            n_cheaper += work_of(rounds, other) < work;
         if (n_cheaper >= (rounds->n_llm + 1) / 2)
             continue;
         const double tie = 1e-9 * most; /* similarities may differ by rounding */
-        if (best < 0 || stands > most + tie || (stands >= most - tie && seconds < least)) {
+        if (best < 0 || stands > most + tie || (stands >= most - tie && work < least)) {
             best = llm;
             most = stands;
-            least = seconds;
+            least = work;
         }
     }
     return best;

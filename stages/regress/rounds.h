@@ -23,7 +23,7 @@ typedef struct {
     int64_t n;               /* candidates */
     int64_t n_ve, n_llm;     /* n_llm = 0 when candidates aren't pairs */
     const int64_t *ve, *llm; /* [n] */
-    const double *seconds;   /* [n] of training to ratio 1, to choose the column of cross by */
+    const double *work;      /* [n] of training to ratio 1, in any unit, to choose cross's column */
     const uint8_t *first;    /* [n] interval trains these first and the others when they are in
                                 reach; NULL = all */
     mdl_interval_t interval; /* its distance: [n, n] */

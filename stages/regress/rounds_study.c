@@ -29,8 +29,8 @@ typedef struct {
     mdl_error_t *lost; /* why a decision couldn't be noted */
     mdl_pool_t pool;
     mdl_alike_t alike;
-    double *seconds; /* [n_candidate] */
-    uint8_t *first;  /* [n_candidate] */
+    double *work;   /* [n_candidate] */
+    uint8_t *first; /* [n_candidate] */
 } run_t;
 
 static void name_candidates(run_t *run, int64_t n)
@@ -226,13 +226,13 @@ static int prepare(run_t *run, mdl_error_t *err)
     int rc;
     MDL_TRY(number_sides(run, err));
     MDL_TRY(read_similarities(run, err));
-    MDL_TRY(mdl_alloc(&run->seconds, n, sizeof *run->seconds, "costs", err));
+    MDL_TRY(mdl_alloc(&run->work, n, sizeof *run->work, "costs", err));
     MDL_TRY(mdl_alloc(&run->first, n, sizeof *run->first, "flags", err));
     MDL_TRY(mdl_alloc(&run->rounds->score, n, sizeof *run->rounds->score, "scores", err));
     for (size_t i = 0; i < n; i++) {
         const mdl_candidate_t candidate = {zoo->ve[i], zoo->lm[i]};
-        const double cost = mdl_trainer_cost(run->trainer, &candidate);
-        run->seconds[i] = isfinite(cost) && cost > 0 ? cost : 1;
+        const double work = mdl_trainer_work(run->trainer, &candidate);
+        run->work[i] = isfinite(work) && work > 0 ? work : 1;
     }
     for (int64_t k = 0; k < zoo->n_cluster; k++)
         run->first[zoo->medoid[k]] = 1;
@@ -259,7 +259,7 @@ static int decide(run_t *run, const mdl_predict_settings_t *predict, mdl_error_t
         .n_llm = pool->n_llm,
         .ve = pool->ve,
         .llm = pool->llm,
-        .seconds = run->seconds,
+        .work = run->work,
         .first = pool->distance != NULL ? run->first : NULL,
         .interval = {marks, n_mark, study->search.confidence, pool->distance, study->search.floor},
         .predict = *predict,
@@ -326,7 +326,7 @@ static void close_run(run_t *run)
     free(run->index);
     mdl_pool_free(&run->pool);
     mdl_alike_free(&run->alike);
-    free(run->seconds);
+    free(run->work);
     free(run->first);
 }
 

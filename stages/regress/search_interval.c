@@ -69,7 +69,7 @@ int mdl_search_rounds(mdl_search_t *search, int64_t *choice, mdl_error_t *err)
                            .n_llm = pool->n_llm,
                            .ve = pool->ve,
                            .llm = pool->llm,
-                           .seconds = pool->final_seconds,
+                           .work = pool->final_seconds,
                            .predict = mdl_search_predict_settings(search),
                            .kind = pool->kind,
                            .context = search,

@@ -65,6 +65,7 @@ if [[ -e $folder/again-$step ]]; then
 fi
 if [[ -e $folder/fail-$step ]]; then
     say "ERROR the fake $step fails, as told"
+    [[ $rank == 0 ]] || sleep 1 # no rank leaves before rank 0 has said why
     exit "$(cat "$folder/fail-$step")"
 fi
 if [[ $rank == 0 ]]; then

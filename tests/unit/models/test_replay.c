@@ -116,7 +116,7 @@ static void answers_and_interpolates(void **state)
     write_text("ve,llm,ratio,err,err_stderr,loss,seconds\n"
                "a,b,0.1,.4,.02,3,10\na,b,0.4,.1,.01,2,40\na,b,1,.05,.01,1,100\n");
     assert_int_equal(mdl_trainer_open(MPI_COMM_SELF, &study, 0, &trainer, &err), MDL_OK);
-    assert_true(fabs(mdl_trainer_cost(trainer, &candidate) - 100) < 1e-9);
+    assert_true(fabs(mdl_trainer_seconds(trainer, &candidate) - 100) < 1e-9);
     assert_int_equal(mdl_trainer_train(trainer, MPI_COMM_SELF, &candidate, .25, &err), MDL_OK);
     assert_int_equal(mdl_trainer_measure(trainer, MPI_COMM_SELF, &candidate, .25, &point, &err),
                      MDL_OK);

@@ -14,7 +14,7 @@ enum { N_VE = 3, N_LLM = 2, N = N_VE * N_LLM, N_MARK = 3 };
 
 static const double marks[N_MARK] = {0.25, 0.5, 1};
 static const int64_t ve[N] = {0, 1, 2, 0, 1, 2}, llm[N] = {0, 0, 0, 1, 1, 1};
-static const double seconds[N] = {1, 1, 1, 2, 2, 2}; /* language model 0 is the column */
+static const double work[N] = {1, 1, 1, 2, 2, 2}; /* language model 0 is the column */
 
 /* Error that is predicted at ratio 1, of the pairs in order, from points up to each mark. */
 typedef struct {
@@ -77,7 +77,7 @@ static int64_t choose(plan_t *plan, double score[N])
         .n_llm = N_LLM,
         .ve = ve,
         .llm = llm,
-        .seconds = seconds,
+        .work = work,
         .interval = {.marks = marks, .n_mark = mark_of(plan->last_mark) + 1, .confidence = 0.9},
         .context = plan,
         .train = train,
