@@ -23,7 +23,7 @@
 #define STEP      1e-2f
 #define TOLERANCE 2e-3
 
-enum { N_ROW = 5, N_FEAT = 12, MAX = 512 };
+enum { N_ROW = 5, N_LONG = 140, N_FEAT = 12, MAX = 1200 };
 static float in[MAX], dout[MAX], weight[MAX], din[MAX];
 static mdl_attention_t shape = {4, 2, 6, 48, 0.40824829f, 0, NULL};
 static const int32_t target[N_ROW] = {0, 3, 11, 5, 5};
@@ -168,23 +168,26 @@ static void cross_entropy(void **state)
     check_gradient("cross_entropy", cross_entropy_loss, N_ROW * N_FEAT);
 }
 
+static int64_t n_position = N_ROW; /* of attention */
+static float scratch[2 * N_LONG * N_LONG];
+
 static double attention_loss(void)
 {
-    float out[MAX], log_sum[4 * N_ROW], scratch[2 * N_ROW * N_ROW];
-    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, N_ROW, N_ROW);
-    return weighted(out, N_ROW * shape.n_head * shape.n_head_feat);
+    float out[MAX], log_sum[4 * N_LONG];
+    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, n_position, n_position);
+    return weighted(out, n_position * shape.n_head * shape.n_head_feat);
 }
 
 static void attention_gradient(const char *what)
 {
-    float out[MAX], log_sum[4 * N_ROW], scratch[2 * N_ROW * N_ROW];
+    float out[MAX], log_sum[4 * N_LONG];
     fill(in, MAX, 1.5f, 1);
     fill(dout, MAX, 1, 2);
     for (int i = 0; i < MAX; i++)
         din[i] = NAN;
-    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, N_ROW, N_ROW);
-    mdl_attention_backward(din, scratch, dout, out, log_sum, in, &shape, N_ROW, N_ROW);
-    check_gradient(what, attention_loss, N_ROW * shape.ld_qkv);
+    mdl_attention_forward(out, log_sum, scratch, in, &shape, 0, n_position, n_position);
+    mdl_attention_backward(din, scratch, dout, out, log_sum, in, &shape, n_position, n_position);
+    check_gradient(what, attention_loss, n_position * shape.ld_qkv);
 }
 
 static void attention(void **state)
@@ -213,12 +216,28 @@ static void sequences(void **state)
     shape.begin = NULL;
 }
 
+/* More positions than the scores that are held at a time have rows. */
+static void long_sequences(void **state)
+{
+    (void)state;
+    mdl_attention_t before = shape;
+    shape = (mdl_attention_t){2, 1, 2, 8, 0.7f, 0, NULL};
+    n_position = N_LONG;
+    attention_gradient("long");
+    shape.n_window = 20;
+    attention_gradient("long, window");
+    shape = before;
+    n_position = N_ROW;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rmsnorm), cmocka_unit_test(rope),          cmocka_unit_test(swiglu),
-        cmocka_unit_test(gelu),    cmocka_unit_test(cross_entropy), cmocka_unit_test(attention),
-        cmocka_unit_test(geglu),   cmocka_unit_test(window),        cmocka_unit_test(sequences),
+        cmocka_unit_test(long_sequences), cmocka_unit_test(rmsnorm),
+        cmocka_unit_test(rope),           cmocka_unit_test(swiglu),
+        cmocka_unit_test(gelu),           cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(attention),      cmocka_unit_test(geglu),
+        cmocka_unit_test(window),         cmocka_unit_test(sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,6 +286,32 @@ static void attention_of_sequences(void **state)
             attend_in_parts((mdl_attention_t){4, 2, 6, 48, 0.40824829f, windows[i], begins[b]});
 }
 
+/* More positions than the scores that are held at a time have rows, in two parts. */
+static void attention_of_long_sequences(void **state)
+{
+    (void)state;
+    enum { N = 300, CUT = 133 };
+    static const int64_t windows[] = {0, 40, 150};
+    static int32_t begin[N];
+    static float qkv[N * 16], result[N * 8], log_sum[2 * N], score[2 * N * N];
+    fill(qkv, N * 16, 1.5f, 1);
+    for (int i = 0; i < N; i++)
+        begin[i] = i < 20 ? 0 : 20;
+    for (int k = 0; k < 6; k++) {
+        const mdl_attention_t shape = {2, 1, 4, 16, 0.5f, windows[k / 2], k % 2 ? begin : NULL};
+        assert_true(mdl_attention_n_scratch(&shape, N) < 2 * N * N);
+        mdl_attention_forward(result, log_sum, score, qkv, &shape, 0, CUT, N);
+        mdl_attention_forward(result, log_sum, score, qkv, &shape, CUT, N - CUT, N);
+        for (int64_t position = 0; position < N; position++)
+            for (int64_t head = 0; head < 2; head++) {
+                double y[4];
+                attend(y, qkv, &shape, head, position);
+                for (int64_t i = 0; i < 4; i++)
+                    near(result[position * 8 + head * 4 + i], y[i], 2e-6);
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +327,7 @@ int main(void)
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(attention),
         cmocka_unit_test(attention_of_sequences),
+        cmocka_unit_test(attention_of_long_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
