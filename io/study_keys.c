@@ -147,7 +147,7 @@ const mdl_study_key_t mdl_study_keys[] = {
      .unit = "samples", .help = "samples of one optimiser step"},
     {"trainer.pack_length", MDL_KEY_INT, AT(trainer.pack_length), .initial = "0",
      .values = "[0,16777216]", .unit = "positions",
-     .help = "short samples of a step pass the model together, up to so many positions, without "
+     .help = "short samples pass the model together, up to so many positions, without "
              "seeing each other; 0: one at a time"},
     {"trainer.learning_rate", MDL_KEY_NUMBER, AT(trainer.learning_rate), .initial = "1e-4",
      .values = "(0,1]", .help = "Adam's largest step size; falls to 0 at ratio 1"},

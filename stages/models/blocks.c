@@ -2,20 +2,19 @@
 
 #include "models/workspace_memory.h"
 
-/* Norms each head of q and k of positions first .. first + n_row - 1 in place. */
+/* Norms each head of q and k of n_row rows of qkv in place. */
 static void norm_heads(mdl_workspace_t *ws, const mdl_block_memory_t *block,
-                       const mdl_block_weights_t *weights, int64_t first, int64_t n_row)
+                       const mdl_block_weights_t *weights, float *qkv, int64_t n_row)
 {
     const mdl_model_config_t *config = &ws->decoder->config;
     int64_t n_head = config->n_head + config->n_kv_head, n_feat = config->n_head_feat;
     int64_t ld = block->attention.ld_qkv, at_k = config->n_head * n_feat;
-    float *rows = block->qkv + first * ld, *plain = block->plain_qk + first * n_head * n_feat;
-    float *inverse = block->inverse_qk + first * n_head, eps = (float)config->norm_eps;
-    ws->backend->head_norm_forward(rows, plain, inverse, weights->norm_q, n_row, config->n_head,
-                                   n_feat, ld, n_head * n_feat, n_head, eps);
-    ws->backend->head_norm_forward(rows + at_k, plain + at_k, inverse + config->n_head,
-                                   weights->norm_k, n_row, config->n_kv_head, n_feat, ld,
-                                   n_head * n_feat, n_head, eps);
+    float eps = (float)config->norm_eps;
+    ws->backend->head_norm_forward(qkv, block->plain_qk, block->inverse_qk, weights->norm_q, n_row,
+                                   config->n_head, n_feat, ld, n_head * n_feat, n_head, eps);
+    ws->backend->head_norm_forward(qkv + at_k, block->plain_qk + at_k,
+                                   block->inverse_qk + config->n_head, weights->norm_k, n_row,
+                                   config->n_kv_head, n_feat, ld, n_head * n_feat, n_head, eps);
 }
 
 /* Turns the gradient for the normed q and k in dqkv into that for the plain ones, in place. */
@@ -63,101 +62,106 @@ static const float *output_gradient(mdl_workspace_t *ws, const float *plain, con
     return ws->output;
 }
 
-static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
+/* What rows 0 .. n_row - 1 of qkv, each the next position of a sample whose keys and values are in
+ * the block's qkv, see there and in themselves. Returns one row for each. */
+static const float *attend_to_kept(mdl_workspace_t *ws, mdl_block_memory_t *block, const float *qkv,
+                                   int64_t n_row)
+{
+    const mdl_backend_t *be = ws->backend;
+    const mdl_attention_t *shape = &block->attention;
+    be->rows_move(block->qkv, ws->kept_at, qkv, NULL, n_row, shape->ld_qkv, 1.0f);
+    for (int64_t i = 0; i < n_row; i++)
+        be->attention_forward(block->attended, block->log_sum, ws->scratch, block->qkv, shape,
+                              ws->kept_row[i], 1, ws->max_length);
+    be->rows_move(ws->dattended, NULL, block->attended, ws->kept_at, n_row,
+                  shape->n_head * shape->n_head_feat, 1.0f);
+    return ws->dattended;
+}
+
+static void attention_forward(mdl_workspace_t *ws, int64_t layer, int64_t n_row,
+                              mdl_rows_kind_t kind)
 {
     const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
     const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     mdl_block_memory_t *block = &ws->block[layer];
     const mdl_adapted_linear_t *qkv = &block->linear[MDL_GROUP_QKV];
-    const mdl_adapted_linear_t *o = &block->linear[MDL_GROUP_O];
-    int64_t d = config->n_feat, n_half = config->n_head_feat / 2;
-    int64_t n_head = config->n_head + config->n_kv_head;
-    float *in = block->in + first * d, *normed = block->normed_attention + first * d;
-    float *rows = block->qkv + first * qkv->n_out;
+    float *rows = kind == MDL_ROWS_NEXT ? ws->dqkv : block->qkv;
+    const float *attended = block->attended;
 
-    be->rmsnorm_forward(normed, block->inverse_attention + first, in, weights->norm_attention,
-                        n_row, d, (float)config->norm_eps);
-    mdl_adapted_linear_forward(rows, NULL,
-                               block->hidden[MDL_GROUP_QKV] + first * qkv->n_lora * qkv->rank,
-                               normed, qkv, n_row);
+    be->rmsnorm_forward(block->normed_attention, block->inverse_attention, block->in,
+                        weights->norm_attention, n_row, config->n_feat, (float)config->norm_eps);
+    mdl_adapted_linear_forward(rows, NULL, block->hidden[MDL_GROUP_QKV], block->normed_attention,
+                               qkv, n_row);
     if (config->head_normed)
-        norm_heads(ws, block, weights, first, n_row);
-    be->rope_forward(rows, block->cosine + first * n_half, block->sine + first * n_half, n_row,
-                     n_head, config->n_head_feat, qkv->n_out);
-    be->attention_forward(block->attended, block->log_sum, ws->scratch, block->qkv,
-                          &block->attention, first, n_row, ws->max_length);
-    add_output(ws, block->middle + first * d, in, block->attention_output + first * d,
-               block->inverse_attention_output + first,
-               block->hidden[MDL_GROUP_O] + first * o->n_lora * o->rank,
-               block->attended + first * o->n_in, o, weights->norm_attention_output, n_row);
+        norm_heads(ws, block, weights, rows, n_row);
+    be->rope_forward(rows, block->cosine, block->sine, n_row, config->n_head + config->n_kv_head,
+                     config->n_head_feat, qkv->n_out);
+    if (kind == MDL_ROWS_NEXT)
+        attended = attend_to_kept(ws, block, rows, n_row);
+    else
+        be->attention_forward(block->attended, block->log_sum, ws->scratch, block->qkv,
+                              &block->attention, 0, n_row, ws->max_length);
+    add_output(ws, block->middle, block->in, block->attention_output,
+               block->inverse_attention_output, block->hidden[MDL_GROUP_O], attended,
+               &block->linear[MDL_GROUP_O], weights->norm_attention_output, n_row);
 }
 
 /* The MLP up to what it activates. */
-static void mlp_inner_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
+static void mlp_inner_forward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
     const mdl_backend_t *be = ws->backend;
     const mdl_model_config_t *config = &ws->decoder->config;
-    const mdl_block_weights_t *weights = &ws->decoder->block[layer];
     mdl_block_memory_t *block = &ws->block[layer];
-    const mdl_adapted_linear_t *gate_up = &block->linear[MDL_GROUP_GATE_UP];
-    int64_t d = config->n_feat, f = config->n_mlp_feat;
-    float *normed = block->normed_mlp + first * d, *rows = block->gate_up + first * 2 * f;
-    float *activated = block->activated + first * f;
-
-    be->rmsnorm_forward(normed, block->inverse_mlp + first, block->middle + first * d,
-                        weights->norm_mlp, n_row, d, (float)config->norm_eps);
-    mdl_adapted_linear_forward(
-        rows, NULL, block->hidden[MDL_GROUP_GATE_UP] + first * gate_up->n_lora * gate_up->rank,
-        normed, gate_up, n_row);
+    be->rmsnorm_forward(block->normed_mlp, block->inverse_mlp, block->middle,
+                        ws->decoder->block[layer].norm_mlp, n_row, config->n_feat,
+                        (float)config->norm_eps);
+    mdl_adapted_linear_forward(block->gate_up, NULL, block->hidden[MDL_GROUP_GATE_UP],
+                               block->normed_mlp, &block->linear[MDL_GROUP_GATE_UP], n_row);
     if (config->activation == MDL_ACTIVATION_GELU_TANH)
-        be->geglu_forward(activated, rows, n_row, f);
+        be->geglu_forward(block->activated, block->gate_up, n_row, config->n_mlp_feat);
     else
-        be->swiglu_forward(activated, rows, n_row, f);
+        be->swiglu_forward(block->activated, block->gate_up, n_row, config->n_mlp_feat);
 }
 
 /* The rest of the MLP: into the next block's input. */
-static void mlp_output_forward(mdl_workspace_t *ws, int64_t layer, int64_t first, int64_t n_row)
+static void mlp_output_forward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
-    const mdl_model_config_t *config = &ws->decoder->config;
     mdl_block_memory_t *block = &ws->block[layer];
-    const mdl_adapted_linear_t *down = &block->linear[MDL_GROUP_DOWN];
-    int64_t d = config->n_feat;
-    float *out = layer + 1 < config->n_layer ? block[1].in : ws->out;
-    add_output(ws, out + first * d, block->middle + first * d, block->mlp_output + first * d,
-               block->inverse_mlp_output + first,
-               block->hidden[MDL_GROUP_DOWN] + first * down->n_lora * down->rank,
-               block->activated + first * config->n_mlp_feat, down,
+    float *out = layer + 1 < ws->decoder->config.n_layer ? block[1].in : ws->out;
+    add_output(ws, out, block->middle, block->mlp_output, block->inverse_mlp_output,
+               block->hidden[MDL_GROUP_DOWN], block->activated, &block->linear[MDL_GROUP_DOWN],
                ws->decoder->block[layer].norm_mlp_output, n_row);
 }
 
-static void final_norm(mdl_workspace_t *ws, int64_t first, int64_t n_row)
-{
-    const mdl_model_config_t *config = &ws->decoder->config;
-    int64_t d = config->n_feat;
-    ws->backend->rmsnorm_forward(ws->normed + first * d, ws->inverse + first, ws->out + first * d,
-                                 ws->decoder->norm, n_row, d, (float)config->norm_eps);
-}
-
-void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *first,
-                             const int64_t *n_row, int64_t n)
+void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *n_row, int64_t n,
+                             mdl_rows_kind_t kind)
 {
     const mdl_decoder_t *decoder = workspaces[0]->decoder;
     for (int64_t layer = 0; layer < decoder->config.n_layer; layer++) {
         mdl_decoder_use(decoder, layer, layer + 1);
         for (int64_t i = 0; i < n; i++) {
-            attention_forward(workspaces[i], layer, first[i], n_row[i]);
-            mlp_inner_forward(workspaces[i], layer, first[i], n_row[i]);
-            mlp_output_forward(workspaces[i], layer, first[i], n_row[i]);
+            attention_forward(workspaces[i], layer, n_row[i], kind);
+            mlp_inner_forward(workspaces[i], layer, n_row[i]);
+            mlp_output_forward(workspaces[i], layer, n_row[i]);
         }
     }
     for (int64_t i = 0; i < n; i++)
-        final_norm(workspaces[i], first[i], n_row[i]);
+        decoder->backend->rmsnorm_forward(workspaces[i]->normed, workspaces[i]->inverse,
+                                          workspaces[i]->out, decoder->norm, n_row[i],
+                                          decoder->config.n_feat, (float)decoder->config.norm_eps);
 }
 
-void mdl_blocks_forward(mdl_workspace_t *ws, int64_t first, int64_t n_row)
+void mdl_blocks_forward(mdl_workspace_t *ws, int64_t n_row)
 {
-    mdl_blocks_forward_each(&ws, &first, &n_row, 1);
+    mdl_blocks_forward_each(&ws, &n_row, 1, MDL_ROWS_WHOLE);
+}
+
+void mdl_head_forward(mdl_workspace_t *ws, const float *hidden, int64_t n_row)
+{
+    const mdl_decoder_t *decoder = ws->decoder;
+    ws->backend->linear_forward(ws->logit, NULL, hidden, decoder->head, NULL, n_row,
+                                decoder->config.n_vocab, decoder->config.n_feat);
 }
 
 static void mlp_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
@@ -211,10 +215,10 @@ static void attention_backward(mdl_workspace_t *ws, int64_t layer, int64_t n_row
 static void recompute(mdl_workspace_t *ws, int64_t layer, int64_t n_row)
 {
     const mdl_block_memory_t *block = &ws->block[layer];
-    attention_forward(ws, layer, 0, n_row);
-    mlp_inner_forward(ws, layer, 0, n_row);
+    attention_forward(ws, layer, n_row, MDL_ROWS_WHOLE);
+    mlp_inner_forward(ws, layer, n_row);
     if (ws->decoder->config.output_normed)
-        mlp_output_forward(ws, layer, 0, n_row);
+        mlp_output_forward(ws, layer, n_row);
     else
         mdl_adapted_linear_hidden(block->hidden[MDL_GROUP_DOWN], block->activated,
                                   &block->linear[MDL_GROUP_DOWN], n_row);

@@ -7,15 +7,25 @@
 
 #include "models/workspace.h"
 
-/* Runs positions first .. first + n_row - 1 of the first block's input through all blocks and the
- * final norm; the positions before first are those of earlier calls. Everything stays in the
- * workspace. */
-void mdl_blocks_forward(mdl_workspace_t *workspace, int64_t first, int64_t n_row);
+/* What the rows of a pass are. */
+typedef enum {
+    MDL_ROWS_WHOLE, /* all positions of one sample, or of several, one behind the other */
+    MDL_ROWS_NEXT   /* one more position of each of some samples, as mdl_pass_continue lays them:
+                     * their keys and values join those that earlier passes have left */
+} mdl_rows_kind_t;
 
-/* The same in n workspaces of one decoder together, block by block, so that sharded blocks are
- * fetched once for all. first, n_row: [n]. */
-void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *first,
-                             const int64_t *n_row, int64_t n);
+/* Runs rows 0 .. n_row - 1 of the first block's input, whole samples, through all blocks and the
+ * final norm. Everything stays in the workspace. */
+void mdl_blocks_forward(mdl_workspace_t *workspace, int64_t n_row);
+
+/* The same, with rows of either kind, in n workspaces of one decoder together, block by block, so
+ * that sharded blocks are fetched once for all. n_row: [n]. */
+void mdl_blocks_forward_each(mdl_workspace_t *const *workspaces, const int64_t *n_row, int64_t n,
+                             mdl_rows_kind_t kind);
+
+/* The logits of hidden [n_row, d] (after the final norm) into the workspace's logit; n_row is at
+ * most the room's n_logit_row. */
+void mdl_head_forward(mdl_workspace_t *workspace, const float *hidden, int64_t n_row);
 
 /* Takes dnormed [n_row, d], the gradient for the last hidden states of positions 0 .. n_row - 1,
  * from the workspace; adds LoRA's gradients to the adapter's grad and leaves the gradient for the

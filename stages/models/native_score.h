@@ -10,8 +10,9 @@
 double mdl_native_stderr(int64_t n_wrong, int64_t n);
 
 /* Answers every eval sample greedily and fills point's error (share of answers that aren't exactly
- * right, white space at the ends apart), error_stderr and loss (nats a scored token). Samples are
- * dealt over the ranks; the numbers have the same bits for any number of them.
+ * right, white space at the ends apart), error_stderr and loss (nats a scored token). Packs of
+ * samples (trainer.pack_length; of one each where it is 0) are dealt over the ranks, and the same
+ * ones whatever their number, which has no bearing on the numbers' bits.
  * Collective over run->group. Returns MDL_E_AGAIN when stopped, MDL_E_TRAINER for a loss that isn't
  * finite, MDL_E_INPUT, MDL_E_MEMORY. */
 int mdl_native_score(mdl_native_run_t *run, mdl_point_t *point, mdl_error_t *err);

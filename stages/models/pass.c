@@ -36,6 +36,13 @@ int mdl_pass_check(const mdl_workspace_t *ws, const mdl_sample_t *sample, int64_
     return MDL_OK;
 }
 
+int mdl_pass_check_kept(const mdl_workspace_t *ws, mdl_workspace_keep_t keep, mdl_error_t *err)
+{
+    if (ws->keep != MDL_KEEP_ALL && ws->keep != keep)
+        return mdl_fail(err, MDL_E_INTERNAL, "a workspace was made for other passes than this one");
+    return MDL_OK;
+}
+
 /* Position of token i in the sequence. */
 static int64_t position_of(const mdl_sample_t *sample, int64_t i)
 {
@@ -81,37 +88,46 @@ static int64_t append(mdl_workspace_t *ws, int64_t n, int64_t first, int64_t sec
     return n + 1;
 }
 
-/* What the blocks take for positions: those of a pack, or the rows themselves. */
-static void set_positions(mdl_workspace_t *ws, int packed)
+/* What the blocks take for positions: those of the lists, or the rows themselves. */
+static void set_positions(mdl_workspace_t *ws, int listed)
 {
     const mdl_model_config_t *config = &ws->decoder->config;
     for (int64_t layer = 0; layer < config->n_layer; layer++) {
         mdl_block_memory_t *block = &ws->block[layer];
         int local = config->is_local[layer];
-        block->attention.begin = packed ? ws->begin : NULL;
-        block->cosine = packed ? ws->pack_cosine[local] : ws->cosine[local];
-        block->sine = packed ? ws->pack_sine[local] : ws->sine[local];
+        block->attention.begin = listed ? ws->begin : NULL;
+        block->cosine = listed ? ws->pack_cosine[local] : ws->cosine[local];
+        block->sine = listed ? ws->pack_sine[local] : ws->sine[local];
     }
+}
+
+/* Turns rows 0 .. n - 1 by the positions in the list of them. */
+static void take_listed_positions(mdl_workspace_t *ws, int64_t n)
+{
+    const mdl_model_config_t *config = &ws->decoder->config;
+    int64_t n_half = config->n_head_feat / 2;
+    for (int local = 0; local <= (config->n_window > 0); local++) {
+        ws->backend->rows_move(ws->pack_cosine[local], NULL, ws->cosine[local], ws->position, n,
+                               n_half, 1.0f);
+        ws->backend->rows_move(ws->pack_sine[local], NULL, ws->sine[local], ws->position, n, n_half,
+                               1.0f);
+    }
+    set_positions(ws, 1);
 }
 
 /* Positions start anew in every sample of a pack, and none sees another. */
 static int lay_positions(mdl_workspace_t *ws, const mdl_pass_t *pass, mdl_error_t *err)
 {
-    const mdl_model_config_t *config = &ws->decoder->config;
-    int64_t n_half = config->n_head_feat / 2, n = 0;
-    set_positions(ws, pass->n_sample > 1);
+    int64_t n = 0;
+    set_positions(ws, 0);
     if (pass->n_sample == 1)
         return MDL_OK;
     for (int64_t i = 0; i < pass->n_sample; i++)
         for (int64_t begin = n, n_row = n_row_of(pass, i); n < begin + n_row;)
             n = append(ws, n, n - begin, begin);
     int rc = send_list(ws, ws->position, ws->begin, n, err);
-    for (int local = 0; rc == MDL_OK && local <= (config->n_window > 0); local++) {
-        ws->backend->rows_move(ws->pack_cosine[local], NULL, ws->cosine[local], ws->position, n,
-                               n_half, 1.0f);
-        ws->backend->rows_move(ws->pack_sine[local], NULL, ws->sine[local], ws->position, n, n_half,
-                               1.0f);
-    }
+    if (rc == MDL_OK)
+        take_listed_positions(ws, n);
     return rc;
 }
 
@@ -125,11 +141,6 @@ static int embed_list(mdl_workspace_t *ws, int64_t n, mdl_error_t *err)
         ws->backend->rows_embed(ws->block[0].in, ws->token_at, ws->decoder->embedding, ws->token, n,
                                 config->n_feat, scale);
     return rc;
-}
-
-int mdl_pass_embed_token(mdl_workspace_t *ws, int32_t token, int64_t row, mdl_error_t *err)
-{
-    return embed_list(ws, append(ws, 0, token, row), err);
 }
 
 static int embed_tokens(mdl_workspace_t *ws, const mdl_pass_t *pass, mdl_error_t *err)
@@ -171,14 +182,15 @@ int mdl_pass_begin(mdl_workspace_t *ws, mdl_pass_t *pass, mdl_error_t *err)
     int rc = MDL_OK;
     pass->n_row = pass->n_visual = 0;
     for (int64_t i = 0; i < pass->n_sample; i++) {
-        MDL_TRY(mdl_pass_check(ws, &pass->sample[i], 0, err));
+        MDL_TRY(mdl_pass_check(ws, &pass->sample[i], pass->n_new, err));
         pass->n_row += n_row_of(pass, i);
         pass->n_visual += n_visual_of(pass, i);
     }
-    if (pass->n_row > ws->max_length) {
+    int64_t n_taken = pass->n_row + pass->n_sample * pass->n_new;
+    if (n_taken > ws->max_length) {
         rc = mdl_fail(err, MDL_E_INPUT,
                       "a pack of %lld samples with %lld positions is longer than the %lld in use",
-                      (long long)pass->n_sample, (long long)pass->n_row, (long long)ws->max_length);
+                      (long long)pass->n_sample, (long long)n_taken, (long long)ws->max_length);
         goto done;
     }
     if (pass->n_row == 0)
@@ -187,6 +199,58 @@ int mdl_pass_begin(mdl_workspace_t *ws, mdl_pass_t *pass, mdl_error_t *err)
     MDL_TRY(embed_tokens(ws, pass, err));
     if (pass->n_visual > 0)
         rc = project_visual(ws, pass, err);
+done:
+    return rc;
+}
+
+/* From one behind the other to kept_at, in each block. */
+static void spread_keys(mdl_workspace_t *ws, int64_t n_row)
+{
+    const mdl_backend_t *be = ws->backend;
+    for (int64_t layer = 0; layer < ws->decoder->config.n_layer; layer++) {
+        mdl_block_memory_t *block = &ws->block[layer];
+        int64_t ld = block->attention.ld_qkv;
+        be->copy(ws->dqkv, block->qkv, (size_t)(n_row * ld) * sizeof *ws->dqkv);
+        be->rows_move(block->qkv, ws->kept_at, ws->dqkv, NULL, n_row, ld, 1.0f);
+    }
+}
+
+int mdl_pass_keep(mdl_workspace_t *ws, const mdl_pass_t *pass, mdl_next_t *next, mdl_error_t *err)
+{
+    int32_t *kept_at = ws->list, *begins = ws->list + ws->max_length;
+    int64_t n = 0, begin = 0;
+    int rc;
+    for (int64_t s = 0; s < pass->n_sample; s++) {
+        int64_t n_row = n_row_of(pass, s), end = begin + n_row + pass->n_new;
+        for (int64_t i = 0; i < n_row; i++)
+            kept_at[n++] = (int32_t)(begin + i);
+        for (int64_t i = begin; i < end; i++)
+            begins[i] = (int32_t)begin;
+        next[s] = (mdl_next_t){
+            .sample = s, .position = n_row - 1, .kept_row = begin + n_row - 1, .row = n - 1};
+        begin = end;
+    }
+    MDL_TRY(ws->backend->upload(ws->kept_at, kept_at, (size_t)n * sizeof *kept_at, err));
+    MDL_TRY(ws->backend->upload(ws->begin, begins, (size_t)begin * sizeof *begins, err));
+    if (pass->n_sample > 1)
+        spread_keys(ws, n);
+done:
+    return rc;
+}
+
+int mdl_pass_continue(mdl_workspace_t *ws, mdl_next_t *next, int64_t n, mdl_error_t *err)
+{
+    int rc;
+    for (int64_t i = 0; i < n; i++) {
+        append(ws, i, next[i].position, next[i].kept_row);
+        ws->kept_row[i] = (int32_t)next[i].kept_row;
+        next[i].row = i;
+    }
+    MDL_TRY(send_list(ws, ws->position, ws->kept_at, n, err));
+    take_listed_positions(ws, n);
+    for (int64_t i = 0; i < n; i++)
+        append(ws, i, next[i].token, i);
+    rc = embed_list(ws, n, err);
 done:
     return rc;
 }

@@ -1,4 +1,4 @@
-/* A sample through projector and decoder: loss, gradient, hidden states, greedy answer.
+/* A sample, or a pack of them, through projector and decoder: loss, gradient, hidden states.
  *
  * The sequence is token[0 .. visual_at), the n_visual projected features, token[visual_at .. ),
  * n_token + n_visual positions in all. A scored token is predicted from the position before it
@@ -42,27 +42,26 @@ int mdl_pack_gradient(mdl_workspace_t *workspace, const mdl_sample_t *sample, in
 int mdl_sample_hidden(mdl_workspace_t *workspace, const mdl_sample_t *sample, float *hidden,
                       mdl_error_t *err);
 
+/* The same of a pack, sample after sample. All its positions must fit the workspace together. */
+int mdl_pack_hidden(mdl_workspace_t *workspace, const mdl_sample_t *sample, int64_t n_sample,
+                    float *hidden, mdl_error_t *err);
+
 /* The logits of every position into logits [n_token + n_visual, n_vocab]. */
 int mdl_sample_logits(mdl_workspace_t *workspace, const mdl_sample_t *sample, float *logits,
                       mdl_error_t *err);
 
-/* Continues the sample by the most probable token (the lowest id of equals) up to max_new times,
- * into out [max_new]; stops at eos_id, which isn't put out (-1: never). *n_out tells how many.
- * The sample's positions plus max_new must fit the workspace. */
-int mdl_sample_greedy(mdl_workspace_t *workspace, const mdl_sample_t *sample, int64_t max_new,
-                      int64_t eos_id, int32_t *out, int64_t *n_out, mdl_error_t *err);
+/* Samples that pass together. */
+typedef struct {
+    const mdl_sample_t *sample; /* [n_sample] */
+    int64_t n_sample;
+} mdl_pack_t;
 
-/* Samples that can pass together, each in a workspace of its own. */
+/* Packs that can pass the blocks together, each in a workspace of its own. */
 enum { MDL_MOST_TOGETHER = 16 };
 
-/* mdl_sample_loss of n samples in n workspaces of one decoder, whose blocks, where they are
- * sharded, are fetched once for all. loss_sum: [n]. */
-int mdl_sample_loss_each(mdl_workspace_t *const *workspaces, const mdl_sample_t *samples, int64_t n,
-                         double *loss_sum, mdl_error_t *err);
-
-/* mdl_sample_greedy likewise. out: [n, max_new]; n_out: [n]. */
-int mdl_sample_greedy_each(mdl_workspace_t *const *workspaces, const mdl_sample_t *samples,
-                           int64_t n, int64_t max_new, int64_t eos_id, int32_t *out, int64_t *n_out,
-                           mdl_error_t *err);
+/* The sums of mdl_sample_loss over each of n packs, in n workspaces of one decoder, whose blocks,
+ * where they are sharded, are fetched once for all. loss_sum: [n]. */
+int mdl_pack_loss_each(mdl_workspace_t *const *workspaces, const mdl_pack_t *packs, int64_t n,
+                       double *loss_sum, mdl_error_t *err);
 
 #endif

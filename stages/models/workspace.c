@@ -91,7 +91,8 @@ static void lay_out(arena_t *arena, const mdl_backend_room_t *room, mdl_workspac
     ws->position = (int32_t *)take(arena, t, 1);
     ws->begin = (int32_t *)take(arena, t, 1);
     ws->visual_at = (int32_t *)take(arena, t, 1);
-    ws->best = (int32_t *)take(arena, 1, 1);
+    ws->kept_at = (int32_t *)take(arena, t, 1);
+    ws->best = (int32_t *)take(arena, room->n_logit_row, 1);
     ws->loss = (double *)(void *)take(arena, 2, 1);
     ws->feature = take(arena, t, n_vision_feat);
     for (int i = 0; i < 2; i++) {
@@ -211,7 +212,8 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
     ws->keep = keep;
     MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
                       "a workspace's blocks", err));
-    MDL_TRY(mdl_alloc(&ws->list, 2 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
+    MDL_TRY(mdl_alloc(&ws->list, 3 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
+    ws->kept_row = ws->list + 2 * max_length;
     MDL_TRY(backend->alloc(&ws->storage,
                            mdl_workspace_n_byte(backend->room, config, adapter->n_vision_feat,
                                                 adapter->rank, max_length, keep),

@@ -44,13 +44,15 @@ struct mdl_workspace {
     mdl_workspace_keep_t keep;
     mdl_block_memory_t *block; /* [n_layer] */
     int32_t *list;             /* [2, T] in the host's memory, on the way to the lists below */
+    int32_t *kept_row;         /* [T] kept_at in the host's memory */
     float *storage;            /* the backend's: all of the below and the blocks' arrays */
 
     int32_t *token, *token_at;   /* [T] the ids of a sample's tokens, and their positions */
     int32_t *target, *target_at; /* [T] the scored ones, and the positions that predict them */
     int32_t *position, *begin;   /* [T] of a pack's rows: in their samples, and where those begin */
     int32_t *visual_at;          /* [T] the rows of the visual tokens */
-    int32_t *best;               /* [1] the most probable token */
+    int32_t *kept_at;            /* [T] where the keys and values of next positions are kept */
+    int32_t *best;               /* [L] the most probable tokens */
     double *loss;                /* [1] */
     float *feature;              /* [T, n_vision_feat] */
 

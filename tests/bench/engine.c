@@ -1,11 +1,12 @@
-/* Time of one sample through the training engine on one core, over random weights.
+/* Time of one sample through the training engine on one core, over random weights; n_pack of them
+ * pass together.
  *
- *     bench_engine [n_feat [n_layer [n_vocab [n_token [n_sample]]]]]
+ *     bench_engine [n_feat [n_layer [n_vocab [n_token [n_sample [n_pack]]]]]]
  */
 #include "models/decoder_weights.h"
+#include "models/greedy.h"
 #include "models/random_uniform.h"
 #include "models/rope_frequency.h"
-#include "models/sample.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { N_VISION_FEAT = 384 };
+enum { N_VISION_FEAT = 384, N_NEW = 8 };
 
 /* Processor seconds of this process: other work on the machine counts little. */
 static double now(void)
@@ -73,12 +74,29 @@ static mdl_decoder_t make_decoder(int64_t n_feat, int64_t n_layer, int64_t n_voc
     return decoder;
 }
 
+/* Samples of n_token tokens with a short answer at the end. */
+static mdl_pack_t make_pack(int64_t n_pack, int64_t n_token, int64_t n_vocab)
+{
+    static float feature[N_VISION_FEAT];
+    mdl_sample_t *samples = calloc((size_t)n_pack, sizeof *samples);
+    int32_t *token = calloc((size_t)(n_pack * n_token), sizeof *token);
+    uint8_t *scored = calloc((size_t)n_token, 1);
+    mdl_random_uniform(feature, N_VISION_FEAT, 1.0f, 2, 0);
+    for (int64_t i = 0; i < n_pack * n_token; i++)
+        token[i] = (int32_t)(i * 7919 % n_vocab);
+    for (int64_t i = n_token - 3; i < n_token; i++)
+        scored[i] = 1;
+    for (int64_t i = 0; i < n_pack; i++)
+        samples[i] = (mdl_sample_t){n_token, token + i * n_token, scored, 1, 1, feature};
+    return (mdl_pack_t){samples, n_pack};
+}
+
 int main(int argc, char **argv)
 {
-    int64_t size[5] = {128, 4, 2048, 13, 2000};
-    for (int i = 1; i < argc && i <= 5; i++)
+    int64_t size[6] = {128, 4, 2048, 13, 2000, 1};
+    for (int i = 1; i < argc && i <= 6; i++)
         size[i - 1] = atoll(argv[i]);
-    int64_t n_token = size[3], n_sample = size[4], n_out;
+    int64_t n_token = size[3], n_pack = size[5], n_pass = size[4] / n_pack;
     mdl_error_t err;
     mdl_adapter_t *adapter;
     mdl_workspace_t *ws;
@@ -88,34 +106,28 @@ int main(int argc, char **argv)
     check(mdl_adapter_new(mdl_backend_cpu(), &decoder.config, N_VISION_FEAT, &options, 1, &adapter,
                           &err),
           &err);
-    check(mdl_workspace_new(&decoder, adapter, n_token + 9, MDL_KEEP_ALL, &ws, &err), &err);
-
-    int32_t *token = calloc((size_t)n_token, sizeof *token), answer[8];
-    uint8_t *scored = calloc((size_t)n_token, 1);
-    float feature[N_VISION_FEAT];
-    mdl_random_uniform(feature, N_VISION_FEAT, 1.0f, 2, 0);
-    for (int64_t i = 0; i < n_token; i++) {
-        token[i] = (int32_t)(i * 7919 % size[2]);
-        scored[i] = i >= n_token - 3; /* a short answer */
-    }
-    mdl_sample_t sample = {n_token, token, scored, 1, 1, feature};
+    check(mdl_workspace_new(&decoder, adapter, n_pack * (n_token + 1 + N_NEW), MDL_KEEP_ALL, &ws,
+                            &err),
+          &err);
+    mdl_pack_t pack = make_pack(n_pack, n_token, size[2]);
+    int32_t *answer = calloc((size_t)(n_pack * N_NEW), sizeof *answer);
+    int64_t *n_out = calloc((size_t)n_pack, sizeof *n_out);
     double loss, start = now();
-    for (int64_t i = 0; i < n_sample; i++)
-        check(mdl_sample_gradient(ws, &sample, 1e-3, &loss, &err), &err);
+    for (int64_t i = 0; i < n_pass; i++)
+        check(mdl_pack_gradient(ws, pack.sample, n_pack, 1e-3, &loss, &err), &err);
     double gradient = now() - start;
     start = now();
-    for (int64_t i = 0; i < n_sample; i++)
-        check(mdl_sample_loss(ws, &sample, &loss, &err), &err);
+    for (int64_t i = 0; i < n_pass; i++)
+        check(mdl_pack_loss_each(&ws, &pack, 1, &loss, &err), &err);
     double forward = now() - start;
     start = now();
-    for (int64_t i = 0; i < n_sample; i++)
-        check(mdl_sample_greedy(ws, &sample, 8, -1, answer, &n_out, &err), &err);
-    double greedy = now() - start;
-    printf("gradient %.3f ms, loss %.3f ms, greedy answer of 8 tokens %.3f ms a sample\n",
-           1e3 * gradient / (double)n_sample, 1e3 * forward / (double)n_sample,
-           1e3 * greedy / (double)n_sample);
-    free(token);
-    free(scored);
+    for (int64_t i = 0; i < n_pass; i++)
+        check(mdl_pack_greedy_each(&ws, &pack, 1, N_NEW, -1, answer, n_out, &err), &err);
+    double greedy = now() - start, n_sample = (double)(n_pass * n_pack);
+    printf("gradient %.3f ms, loss %.3f ms, greedy answer of %d tokens %.3f ms a sample\n",
+           1e3 * gradient / n_sample, 1e3 * forward / n_sample, N_NEW, 1e3 * greedy / n_sample);
+    free(answer);
+    free(n_out);
     mdl_workspace_free(ws);
     mdl_adapter_free(adapter);
     free(decoder.storage);

@@ -1,7 +1,7 @@
 /* The engine's logits of a text and its greedy continuation, for compare_decoder.py:
  *     decoder_logits FOLDER LOGITS N_NEW TOKEN...
  * Writes float32 [n_token, n_vocab] into the file LOGITS and prints N_NEW new token ids. */
-#include "models/sample.h"
+#include "models/greedy.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Packs on each backend: which samples they hold, and that they compute what their samples do alone
  * and what PyTorch does. */
 #include "../backends.h"
+#include "models/greedy.h"
 #include "models/packs.h"
-#include "models/sample.h"
 #include "models/verify.h"
 #include "models/verify_batch.h"
 
@@ -24,7 +24,7 @@
 /* docs/models.md: 15 u sqrt(8 n_layer) for gradients, u = 2^-9, three blocks. */
 #define BFLOAT16_TOLERANCE 0.14
 
-enum { N_VISION_FEAT = 7, MAX_LENGTH = 96, N_SAMPLE = 6, N_TOKEN = 30 };
+enum { N_VISION_FEAT = 7, MAX_LENGTH = 96, N_SAMPLE = 6, N_TOKEN = 30, MAX_NEW = 5 };
 
 static const char *const families[] = {"llama-2", "llama-3", "llama-3.1",      "mistral",
                                        "qwen2",   "phi-3",   "phi-3-longrope", "mistral-window",
@@ -206,6 +206,89 @@ static void packs_are_sums(void **state)
             pack_is_sum(backend[b], families[f], BFLOAT16_TOLERANCE);
 }
 
+/* A workspace for greedy answers to n samples as one pack, which takes all the positions there are.
+ */
+static mdl_workspace_t *answering(const model_t *model)
+{
+    mdl_error_t err;
+    mdl_workspace_t *ws;
+    check(mdl_workspace_new(model->decoder, model->adapter,
+                            mdl_decoder_config(model->decoder)->n_max_position < 128 ? 32 : 125,
+                            MDL_KEEP_KEYS, &ws, &err),
+          &err);
+    return ws;
+}
+
+/* Answers by packs of one in a workspace each, then by one pack; eos_id ends some of them early. */
+static void compare_answers(const model_t *model, const mdl_sample_t *sample, int64_t n,
+                            int64_t eos_id, int32_t *first)
+{
+    mdl_error_t err;
+    mdl_workspace_t *ws = answering(model);
+    const mdl_pack_t pack = {sample, n};
+    int32_t alone[N_SAMPLE * MAX_NEW] = {0}, packed[N_SAMPLE * MAX_NEW] = {0};
+    int64_t n_alone[N_SAMPLE], n_packed[N_SAMPLE];
+    for (int64_t i = 0; i < n; i++)
+        check(mdl_sample_greedy(ws, &sample[i], MAX_NEW, eos_id, alone + i * MAX_NEW, &n_alone[i],
+                                &err),
+              &err);
+    check(mdl_pack_greedy_each(&ws, &pack, 1, MAX_NEW, eos_id, packed, n_packed, &err), &err);
+    assert_memory_equal(n_packed, n_alone, (size_t)n * sizeof *n_alone);
+    assert_memory_equal(packed, alone, sizeof alone);
+    memcpy(first, alone, (size_t)(n * MAX_NEW) * sizeof *first);
+    mdl_workspace_free(ws);
+}
+
+/* Losses and hidden states within tolerance of the largest one, answers token by token. */
+static void pack_is_measured(const mdl_backend_t *backend, const char *family)
+{
+    mdl_error_t err;
+    mdl_sample_t sample[N_SAMPLE];
+    int32_t answer[N_SAMPLE * MAX_NEW];
+    model_t model = open_model(backend, family, N_VISION_FEAT, 2);
+    int64_t d = mdl_decoder_config(model.decoder)->n_feat, n_value = 0, n_sample = N_SAMPLE;
+    float *alone = new_values(MAX_LENGTH * d), *packed = new_values(MAX_LENGTH * d);
+    double sum = 0, loss, apart = 0, largest = 0;
+    make_samples(sample);
+    if (model.n_position < MAX_LENGTH) {
+        sample[0] = sample[4];
+        sample[1] = sample[5];
+        n_sample = 2;
+    }
+    stir(&model);
+    for (int64_t i = 0; i < n_sample; i++) {
+        check(mdl_sample_hidden(model.ws, &sample[i], alone + n_value, &err), &err);
+        check(mdl_sample_loss(model.ws, &sample[i], &loss, &err), &err);
+        n_value += (sample[i].n_token + sample[i].n_visual) * d;
+        sum += loss;
+    }
+    const mdl_pack_t pack = {sample, n_sample};
+    check(mdl_pack_hidden(model.ws, sample, n_sample, packed, &err), &err);
+    check(mdl_pack_loss_each(&model.ws, &pack, 1, &loss, &err), &err);
+    for (int64_t i = 0; i < n_value; i++) {
+        apart = fmax(apart, fabs((double)packed[i] - (double)alone[i]));
+        largest = fmax(largest, fabs((double)alone[i]));
+    }
+    print_message("%s %s: loss %.1e, hidden states %.1e\n", backend->name, family,
+                  fabs(loss / sum - 1), apart / largest);
+    assert_true(apart <= TOLERANCE * largest && fabs(loss - sum) <= TOLERANCE * sum);
+    compare_answers(&model, sample, n_sample, -1, answer);
+    compare_answers(&model, sample, n_sample, answer[2], answer);
+    free(alone);
+    free(packed);
+    close_model(&model);
+}
+
+static void packs_are_measured_as_their_samples(void **state)
+{
+    (void)state;
+    const mdl_backend_t *backend[MAX_BACKEND];
+    int n_backend = find_backends(backend);
+    for (int b = 0; b < n_backend; b++)
+        for (int f = 0; f < N_FAMILY; f++)
+            pack_is_measured(backend[b], families[f]);
+}
+
 /* The name of a slice's tensor in the reference: W1, or lora.MODULE.lora_A.weight. */
 static const char *reference_name(const mdl_slice_t *slice)
 {
@@ -306,6 +389,13 @@ static void a_pack_must_fit(void **state)
     assert_int_equal(mdl_pack_gradient(model.ws, many, 4, 1, &loss, &err), MDL_OK);
     assert_int_equal(mdl_pack_gradient(model.ws, many, 5, 1, &loss, &err), MDL_E_INPUT);
     assert_non_null(strstr(err.text, "a pack of 5 samples with 105 positions"));
+    const mdl_pack_t pack = {many, 4}; /* 4 x (22 + 3) positions */
+    mdl_workspace_t *ws = model.ws;
+    int32_t out[4 * 3];
+    int64_t n_out[4];
+    assert_int_equal(mdl_pack_greedy_each(&ws, &pack, 1, 2, -1, out, n_out, &err), MDL_OK);
+    assert_int_equal(mdl_pack_greedy_each(&ws, &pack, 1, 3, -1, out, n_out, &err), MDL_E_INPUT);
+    assert_non_null(strstr(err.text, "a pack of 4 samples with 100 positions"));
     many[3].visual_at = 21;
     assert_int_equal(mdl_pack_gradient(model.ws, many, 4, 1, &loss, &err), MDL_E_INPUT);
     close_model(&model);
@@ -363,7 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_fit),       cmocka_unit_test(first_fit_of_many),
         cmocka_unit_test(packs_are_sums),  cmocka_unit_test(packs_compute_what_pytorch_does),
-        cmocka_unit_test(a_pack_must_fit),
+        cmocka_unit_test(a_pack_must_fit), cmocka_unit_test(packs_are_measured_as_their_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * refused.
  */
 #include "../backends.h"
-#include "models/sample.h"
+#include "models/greedy.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -153,17 +153,19 @@ static void together_is_each_alone(void **state)
         mdl_workspace_t *ws[N];
         mdl_error_t err;
         int32_t together[N][MAX_NEW], alone[MAX_NEW];
+        mdl_pack_t packs[N];
         int64_t n_out[N], n_alone;
         double losses[N], loss;
-        for (int i = 0; i < N; i++)
+        for (int i = 0; i < N; i++) {
+            packs[i] = (mdl_pack_t){&samples[i], 1};
             check(mdl_workspace_new(model.decoder, model.adapter, MAX_LENGTH, MDL_KEEP_KEYS, &ws[i],
                                     &err),
                   &err);
-        check(mdl_sample_loss_each(ws, samples, N, losses, &err), &err);
+        }
+        check(mdl_pack_loss_each(ws, packs, N, losses, &err), &err);
         check(mdl_sample_greedy(ws[0], &samples[0], MAX_NEW, -1, alone, &n_alone, &err), &err);
         int32_t eos_id = alone[2];
-        check(mdl_sample_greedy_each(ws, samples, N, MAX_NEW, eos_id, together[0], n_out, &err),
-              &err);
+        check(mdl_pack_greedy_each(ws, packs, N, MAX_NEW, eos_id, together[0], n_out, &err), &err);
         assert_true(n_out[0] <= 2);
         for (int i = 0; i < N; i++) {
             check(mdl_sample_loss(model.ws, &samples[i], &loss, &err), &err);

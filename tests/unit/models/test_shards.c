@@ -1,7 +1,7 @@
 /* Decoders whose blocks are shared out over 1 to 4 ranks compute what whole ones compute, bit by
  * bit, however many passes each rank makes. */
 #include "../backends.h"
-#include "models/sample.h"
+#include "models/greedy.h"
 #include "models/shards.h"
 
 #include <mpi.h>

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "io/checkpoint_file.h"
 #include "io/h5.h"
+#include "models/greedy.h"
 #include "models/native_memory.h"
 #include "models/native_score.h"
 #include "models/trainer_native.h"
@@ -424,6 +425,37 @@ static void measuring_together_changes_nothing(void **state)
     mdl_trainer_native.free(native);
 }
 
+/* Packs of several samples, on all ranks and on each alone. */
+static void packs_measure_the_same(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_point_t alone, packed, again;
+    mdl_study_t study = *undisturbed;
+    study.trainer.pack_length = 32;
+    void *native;
+    check(measure(undisturbed, 0.25, &alone, &err), &err);
+    check(mdl_trainer_native_open(MPI_COMM_SELF, undisturbed, 0, &native, &err), &err);
+    for (int world = 0; world < 2; world++) {
+        mdl_native_inputs_t inputs = {.study = &study, .backend = mdl_backend_strict()};
+        mdl_native_run_t run;
+        char *configuration = NULL;
+        if (rank == 0 || !world)
+            check(mdl_trainer_native_configuration(native, &candidate, &configuration, &err), &err);
+        check(mdl_native_run_open(&run, world ? MPI_COMM_WORLD : MPI_COMM_SELF, &inputs, &candidate,
+                                  configuration, 0, &err),
+              &err);
+        check(mdl_native_run_resume(&run, 20, &err), &err);
+        check(mdl_native_score(&run, world ? &packed : &again, &err), &err);
+        mdl_native_run_close(&run);
+        mdl_native_inputs_release(&inputs);
+    }
+    mdl_trainer_native.free(native);
+    assert_true(packed.error == again.error && packed.loss == again.loss);
+    assert_true(packed.error == alone.error);
+    assert_true(fabs(packed.loss / alone.loss - 1) < 1e-5);
+}
+
 static void unanswerable_questions_are_all_wrong(void **state)
 {
     (void)state;
@@ -635,6 +667,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(measuring_counts_right_answers),
         cmocka_unit_test(errors_are_counted_by_hand),
         cmocka_unit_test(measuring_together_changes_nothing),
+        cmocka_unit_test(packs_measure_the_same),
         cmocka_unit_test(unanswerable_questions_are_all_wrong),
         cmocka_unit_test(standard_errors_are_never_zero),
         cmocka_unit_test(a_missing_mark_is_trained_again),

@@ -1,7 +1,7 @@
 /* Workspaces that keep less give the same bits as one that keeps everything, for every family, with
  * LoRA on all linear layers, on some and on none. */
 #include "../backends.h"
-#include "models/sample.h"
+#include "models/greedy.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -234,8 +234,9 @@ static void sizes(void **state)
     }
 }
 
-/* Where GPUs compute, 1024 rows of logits (each with a hidden state and a sum) are held in place of
- * 32, and attention takes a number a head and position in place of two matrices of scores. */
+/* Where GPUs compute, 1024 rows of logits (each with a hidden state, a sum and the best token) are
+ * held in place of 32, and attention takes a number a head and position in place of two matrices of
+ * 128 rows of scores. */
 static void a_gpu_takes_its_own_room(void **state)
 {
     (void)state;
@@ -249,8 +250,8 @@ static void a_gpu_takes_its_own_room(void **state)
                                        .n_head_feat = 64};
     int64_t host = (int64_t)mdl_workspace_n_byte(&mdl_backend_room_cpu, &config, 768, 0, N, 0);
     int64_t gpu = (int64_t)mdl_workspace_n_byte(&mdl_backend_room_cuda, &config, 768, 0, N, 0);
-    int64_t logits = 1024 * (D + N_VOCAB + 1) - (32 * (D + N_VOCAB) + 64); /* 32 sums take 64 */
-    assert_int_equal(gpu - host, 4 * (logits + N_HEAD * N - 2 * N * N));
+    int64_t logits = 1024 * (D + N_VOCAB + 2) - (32 * (D + N_VOCAB) + 2 * 64); /* 32 take 64 */
+    assert_int_equal(gpu - host, 4 * (logits + N_HEAD * N - 2 * 128 * N));
 }
 
 int main(void)
