@@ -185,9 +185,9 @@ static int read_activation(const reader_t *reader, const char *fallback,
 
 static int check_sizes(const reader_t *reader, const mdl_vision_config_t *config)
 {
-    if (config->image_size % config->patch_size != 0)
+    if (config->image_size < config->patch_size)
         return mdl_fail(reader->err, MDL_E_INPUT,
-                        "%s: the patch size %lld doesn't divide the image size %lld", reader->path,
+                        "%s: the patch size %lld is above the image size %lld", reader->path,
                         (long long)config->patch_size, (long long)config->image_size);
     if (config->n_feat % config->n_head != 0)
         return mdl_fail(reader->err, MDL_E_INPUT,

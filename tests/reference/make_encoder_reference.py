@@ -6,9 +6,10 @@ usage: make_encoder_reference.py FOLDER
 FOLDER is parity/encoders. Writes FOLDER/NAME/{config.json,model.safetensors,reference.safetensors}
 for clip-pair (the vision part of an image and text encoder), siglip-plain (no pooling head),
 dinov2-gated (SwiGLU) and internvit-own (the names of the model's own code), the last two with
-images of another size than that of their positions, and eva02-inner (a norm inside the attention,
-positions scaled to another grid). Needs torch, transformers, timm and safetensors; made with torch
-2.15, transformers 5.23 and timm 1.0.31.
+images of another size than that of their positions, eva02-inner (a norm inside the attention,
+positions scaled to another grid) and siglip-edge (a side that is no multiple of the patch's, as in
+so400m-patch14-384). Needs torch, transformers, timm and safetensors; made with torch 2.15,
+transformers 5.23 and timm 1.0.31.
 """
 import json
 import pathlib
@@ -144,12 +145,21 @@ def eva02_inner(folder):
     write(folder / "eva02-inner", config | {"model_type": "eva02"}, model.state_dict(), results)
 
 
+def siglip_edge(folder):
+    model = SiglipVisionModel(SiglipVisionConfig(**SIZES | {
+        "hidden_size": 12, "num_hidden_layers": 1, "image_size": 17}, intermediate_size=20))
+    randomise(model)
+    write(folder / "siglip-edge", without(model.config), model.state_dict(),
+          reference(model, 17, 17))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1])
     torch.manual_seed(5)
-    for make in (clip_pair, siglip_plain, dinov2_gated, internvit_own, eva02_inner):
+    for make in (clip_pair, siglip_plain, dinov2_gated, internvit_own, eva02_inner,
+                 siglip_edge):
         make(folder)
 
 

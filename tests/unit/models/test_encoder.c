@@ -33,10 +33,10 @@ static void compare_references(const mdl_backend_t *backend)
     static const struct {
         char *name;
         int n_quantity;
-    } cases[] = {{"clip", 6},         {"dfn-clip", 6},    {"siglip", 6},
-                 {"dinov2", 6},       {"internvit", 5},   {"eva02-clip", 4},
-                 {"convnext", 7},     {"clip-pair", 5},   {"siglip-plain", 4},
-                 {"dinov2-gated", 5}, {"eva02-inner", 3}, {"internvit-own", 4}};
+    } cases[] = {{"clip", 6},         {"dfn-clip", 6},     {"siglip", 6},      {"dinov2", 6},
+                 {"internvit", 5},    {"eva02-clip", 4},   {"convnext", 7},    {"clip-pair", 5},
+                 {"siglip-plain", 4}, {"dinov2-gated", 5}, {"eva02-inner", 3}, {"internvit-own", 4},
+                 {"siglip-edge", 4}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mdl_error_t err;
         char folder[512];
@@ -148,7 +148,8 @@ static void unknown_things_are_refused(void **state)
         {"clip", "\"quick_gelu\"", "\"relu\"", "hidden_act is \"relu\""},
         {"clip", "\"num_channels\": 3", "\"num_channels\": 1", "num_channels = 3"},
         {"clip", "\"num_attention_heads\": 4", "\"num_attention_heads\": 5", "5 attention heads"},
-        {"clip", "\"patch_size\": 14", "\"patch_size\": 13", "patch size 13"},
+        {"clip", "\"patch_size\": 14", "\"patch_size\": 29", "patch size 29 is above"},
+        {"clip", "\"patch_size\": 14", "\"patch_size\": 13", "hasn't the shape"},
         {"clip", "\"hidden_size\": 48", "\"hidden_size\": 52", "hasn't the shape"},
         {"clip", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", "no tensor encoder.lay"},
         {"clip", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", "has no place"},
