@@ -14,12 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TOUCH_SECONDS = 5, STALE_SECONDS = 30 };
+/* An NFS client may show the lease of the run before for FOLLOW_SECONDS on another host. */
+enum { TOUCH_SECONDS = 5, STALE_SECONDS = 30, FOLLOW_SECONDS = 5 };
 
 typedef struct {
     char host[64];
     long pid;
-    char job[32], nonce[48];
+    char job[32], nonce[MDL_LEASE_NONCE];
+    unsigned long long start;
 } holder_t;
 
 static struct {
@@ -28,8 +30,28 @@ static struct {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    int held, leaving;
+    int held, followed, leaving;
 } lease = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+/* When the process began, in clock ticks since its host did; 0 where that can't be known. Field 22
+ * of /proc/PID/stat: the second is the program's name in parentheses, with anything in it. */
+static unsigned long long start_of(long pid)
+{
+    char path[64], text[1024], *rest;
+    unsigned long long start = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    rest = strrchr(text, ')');
+    for (int field = 2; rest != NULL && field < 22; field++)
+        rest = strchr(rest + 1, ' ');
+    if (rest != NULL)
+        start = strtoull(rest, NULL, 10);
+    return start;
+}
 
 static void describe_self(holder_t *self)
 {
@@ -42,6 +64,7 @@ static void describe_self(holder_t *self)
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(self->nonce, sizeof self->nonce, "%lx-%lx-%lx", (long)now.tv_sec, now.tv_nsec,
              self->pid);
+    self->start = start_of(self->pid);
 }
 
 /* 0 when the file isn't there or makes no sense. */
@@ -50,10 +73,11 @@ static int read_holder(const char *path, holder_t *holder)
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    int n =
-        fscanf(file, "%63s %ld %31s %47s", holder->host, &holder->pid, holder->job, holder->nonce);
+    holder->start = 0;
+    int n = fscanf(file, "%63s %ld %31s %47s %llu", holder->host, &holder->pid, holder->job,
+                   holder->nonce, &holder->start);
     fclose(file);
-    return n == 4;
+    return n >= 4;
 }
 
 /* Watches a lease of another host until it is touched (its holder lives) or wasn't for
@@ -82,11 +106,20 @@ static int is_untouched(const char *path)
 
 static int is_dead(const char *path, const holder_t *holder)
 {
-    if (strcmp(holder->host, lease.self.host) == 0)
-        return kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH;
+    if (strcmp(holder->host, lease.self.host) == 0) {
+        const unsigned long long start = start_of(holder->pid);
+        return (kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) ||
+               (start != 0 && holder->start != 0 && start != holder->start);
+    }
     if (strcmp(holder->job, "-") != 0 && strcmp(holder->job, lease.self.job) == 0)
         return 1;
     return is_untouched(path);
+}
+
+static int is_ours(void)
+{
+    holder_t holder;
+    return read_holder(lease.path, &holder) && strcmp(holder.nonce, lease.self.nonce) == 0;
 }
 
 static void *keep_touching(void *unused)
@@ -94,8 +127,7 @@ static void *keep_touching(void *unused)
     (void)unused;
     pthread_mutex_lock(&lease.mutex);
     while (!lease.leaving) {
-        holder_t holder;
-        if (read_holder(lease.path, &holder) && strcmp(holder.nonce, lease.self.nonce) == 0)
+        if (is_ours())
             utimensat(AT_FDCWD, lease.path, NULL, 0);
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
@@ -110,8 +142,8 @@ static int write_claim(const char *path, mdl_error_t *err)
 {
     FILE *file = fopen(path, "w");
     if (file == NULL ||
-        fprintf(file, "%s %ld %s %s\n", lease.self.host, lease.self.pid, lease.self.job,
-                lease.self.nonce) < 0 ||
+        fprintf(file, "%s %ld %s %s %llu\n", lease.self.host, lease.self.pid, lease.self.job,
+                lease.self.nonce, lease.self.start) < 0 ||
         fclose(file) != 0)
         return mdl_fail(err, MDL_E_IO,
                         "%s: cannot be written: %s; is the study folder writable and the disk not "
@@ -129,8 +161,25 @@ static int refuse(const char *folder, const holder_t *holder, mdl_error_t *err)
         folder, holder->pid, holder->host, holder->job, STALE_SECONDS);
 }
 
-/* One attempt: link(2) the claim; a dead holder's file is removed first. */
-static int try_claim(const char *folder, const char *claim, mdl_error_t *err)
+/* Takes the lease of the holder found dead away. Another run may have done so meanwhile and hold it
+ * now: then the lease that was taken away is put back. */
+static void bury(const holder_t *dead, const char *grave)
+{
+    holder_t found = {.nonce = ""};
+    if (rename(lease.path, grave) != 0)
+        return;
+    read_holder(grave, &found);
+    if (strcmp(found.nonce, dead->nonce) == 0)
+        mdl_log(MDL_LOG_WARN, "taking over the lease of process %ld on host %s, which is gone",
+                dead->pid, dead->host);
+    else if (link(grave, lease.path) != 0)
+        mdl_log(MDL_LOG_WARN, "the lease of process %ld on host %s is lost to a third run",
+                found.pid, found.host);
+    unlink(grave);
+}
+
+/* link(2)s the claim; a dead holder's file is taken away first. */
+static int try_claim(const char *folder, const char *claim, const char *grave, mdl_error_t *err)
 {
     holder_t holder = {.host = "?", .job = "?"};
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -138,47 +187,70 @@ static int try_claim(const char *folder, const char *claim, mdl_error_t *err)
             return MDL_OK;
         if (errno != EEXIST)
             return mdl_fail(err, MDL_E_IO, "%s: cannot be made: %s", lease.path, strerror(errno));
-        int known = read_holder(lease.path, &holder);
-        if (known && !is_dead(lease.path, &holder))
+        if (read_holder(lease.path, &holder) && !is_dead(lease.path, &holder))
             return refuse(folder, &holder, err);
-        mdl_log(MDL_LOG_WARN, "taking over the lease of process %ld on host %s, which is gone",
-                holder.pid, holder.host);
-        unlink(lease.path);
+        bury(&holder, grave);
     }
     return refuse(folder, &holder, err);
 }
 
-int mdl_lease_take(const char *study_folder, mdl_error_t *err)
+static int start_touching(mdl_error_t *err)
+{
+    lease.leaving = 0;
+    lease.held = pthread_create(&lease.thread, NULL, keep_touching, NULL) == 0;
+    if (lease.held)
+        return MDL_OK;
+    unlink(lease.path);
+    return mdl_fail(err, MDL_E_INTERNAL, "the lease's thread cannot be started");
+}
+
+int mdl_lease_take(const char *study_folder, char nonce[MDL_LEASE_NONCE], mdl_error_t *err)
 {
     describe_self(&lease.self);
+    memcpy(nonce, lease.self.nonce, MDL_LEASE_NONCE);
     lease.path = mdl_text("%s/.lease", study_folder);
     char *claim = mdl_text("%s/.lease.%s.%ld", study_folder, lease.self.host, lease.self.pid);
+    char *grave = mdl_text("%s/.lease.%s.%ld.dead", study_folder, lease.self.host, lease.self.pid);
     int rc = MDL_OK;
-    if (lease.path == NULL || claim == NULL)
+    if (lease.path == NULL || claim == NULL || grave == NULL)
         rc = mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
     if (rc == MDL_OK)
         rc = write_claim(claim, err);
     if (rc == MDL_OK) {
-        rc = try_claim(study_folder, claim, err);
+        rc = try_claim(study_folder, claim, grave, err);
         unlink(claim);
     }
-    if (rc == MDL_OK) {
-        lease.leaving = 0;
-        lease.held = pthread_create(&lease.thread, NULL, keep_touching, NULL) == 0;
-        if (!lease.held)
-            rc = mdl_fail(err, MDL_E_INTERNAL, "the lease's thread cannot be started");
+    if (rc == MDL_OK)
+        rc = start_touching(err);
+    if (rc != MDL_OK) {
+        free(lease.path);
+        lease.path = NULL;
     }
     free(claim);
+    free(grave);
     return rc;
+}
+
+int mdl_lease_follow(const char *study_folder, const char nonce[MDL_LEASE_NONCE], mdl_error_t *err)
+{
+    lease.path = mdl_text("%s/.lease", study_folder);
+    if (lease.path == NULL)
+        return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
+    memcpy(lease.self.nonce, nonce, MDL_LEASE_NONCE);
+    lease.followed = 1;
+    return MDL_OK;
 }
 
 int mdl_lease_check(mdl_error_t *err)
 {
-    holder_t holder;
-    if (!lease.held)
+    const struct timespec second = {1, 0};
+    if ((!lease.held && !lease.followed) || is_ours())
         return MDL_OK;
-    if (read_holder(lease.path, &holder) && strcmp(holder.nonce, lease.self.nonce) == 0)
-        return MDL_OK;
+    for (int i = 0; lease.followed && i < FOLLOW_SECONDS; i++) {
+        nanosleep(&second, NULL);
+        if (is_ours())
+            return MDL_OK;
+    }
     return mdl_fail(
         err, MDL_E_LOCKED,
         "%s: another run took this study over while this one was suspended; nothing was "
@@ -188,17 +260,16 @@ int mdl_lease_check(mdl_error_t *err)
 
 void mdl_lease_give_back(void)
 {
-    mdl_error_t ignored;
-    if (!lease.held)
-        return;
-    pthread_mutex_lock(&lease.mutex);
-    lease.leaving = 1;
-    pthread_cond_signal(&lease.wake);
-    pthread_mutex_unlock(&lease.mutex);
-    pthread_join(lease.thread, NULL);
-    if (mdl_lease_check(&ignored) == MDL_OK)
-        unlink(lease.path);
-    lease.held = 0;
+    if (lease.held) {
+        pthread_mutex_lock(&lease.mutex);
+        lease.leaving = 1;
+        pthread_cond_signal(&lease.wake);
+        pthread_mutex_unlock(&lease.mutex);
+        pthread_join(lease.thread, NULL);
+        if (is_ours())
+            unlink(lease.path);
+    }
+    lease.held = lease.followed = 0;
     free(lease.path);
     lease.path = NULL;
 }

@@ -79,7 +79,8 @@ static void mpi_failed(MPI_Comm *comm, int *code, ...)
 }
 
 /* MPI_Init; a process that no launcher started needs neither Open MPI's daemon nor a network nor a
- * list of devices: without them it starts in a tenth of the time. It gets a folder for MPI's files
+ * list of devices (hwloc's plugins, which look for displays and GPUs and load libraries for it):
+ * without them it starts in a tenth of the time. It gets a folder for MPI's files
  * to itself: the one that all such processes of a user would share is removed by the first to end,
  * perhaps while another one starts. What the environment asks for stays, and programs that are
  * started later see none of this. */
@@ -93,6 +94,7 @@ static void init_mpi(void)
                                     {"OMPI_MCA_orte_top_session_dir", folder},
                                     {"OMPI_MCA_pml", "^cm,ucx"},
                                     {"OMPI_MCA_btl", "self"},
+                                    {"HWLOC_PLUGINS_PATH", "/dev/null"},
                                     {"HWLOC_COMPONENTS", "-pci,-linuxio"}};
     enum { N = sizeof alone / sizeof alone[0] };
     int is_set[N] = {0}, launched = launcher_rank() >= 0 || getenv("SLURM_STEP_ID") != NULL;
@@ -158,6 +160,21 @@ int mdl_stage_begin(mdl_stage_t *stage, const mdl_command_t *command, int argc, 
     return mdl_agree(stage->comm, rc, &stage->err);
 }
 
+/* Rank 0 takes the lease, and all ranks hold what they write against it. */
+static int share_lease(mdl_stage_t *stage, const char *folder)
+{
+    char nonce[MDL_LEASE_NONCE] = "";
+    int rc;
+    MDL_TRY(mdl_on_root(stage->comm, stage->rank, mdl_lease_take(folder, nonce, &stage->err),
+                        &stage->err));
+    MPI_Bcast(nonce, MDL_LEASE_NONCE, MPI_CHAR, 0, stage->comm);
+    if (stage->rank > 0)
+        rc = mdl_lease_follow(folder, nonce, &stage->err);
+    rc = mdl_agree(stage->comm, rc, &stage->err);
+done:
+    return rc;
+}
+
 int mdl_stage_open_study(mdl_stage_t *stage, mdl_study_t **study)
 {
     if (stage->study_path == NULL)
@@ -166,8 +183,7 @@ int mdl_stage_open_study(mdl_stage_t *stage, mdl_study_t **study)
     int rc = mdl_study_load(stage->comm, stage->study_path, study, &stage->err);
     if (rc != MDL_OK || stage->dry_run)
         return rc;
-    return mdl_on_root(stage->comm, stage->rank, mdl_lease_take((*study)->folder, &stage->err),
-                       &stage->err);
+    return share_lease(stage, (*study)->folder);
 }
 
 int mdl_stage_end(mdl_stage_t *stage, int rc)
