@@ -11,6 +11,7 @@ if [[ $EUID -eq 0 ]]; then
 fi
 
 mdl_again=75 # the exit code of a stage that stopped with a checkpoint
+mdl_in_use=69 # another run has the study
 
 mdl_say() { printf 'mordal: %s\n' "$*" >&2; }
 mdl_die() {

@@ -8,16 +8,23 @@ mdl_job_of() { # STEP
     awk -v step="$1" '$1 == step {print $2}' "$(mdl_jobs_file)" 2>/dev/null || true
 }
 
-# One question to Slurm for all jobs; queue_state[ID], queue_reason[ID], queue_place[ID].
+# One question to Slurm for all jobs; queue_state[ID], queue_reason[ID], queue_place[ID], or
+# queue_unknown, what squeue says when it can't answer.
 declare -A queue_state queue_reason queue_place
+queue_unknown=''
 mdl_read_queue() {
-    local id state reason place
-    queue_state=() queue_reason=() queue_place=()
+    local answer id state reason place
+    queue_state=() queue_reason=() queue_place=() queue_unknown=''
     [[ -s $(mdl_jobs_file) ]] || return 0
     command -v squeue >/dev/null || return 0
+    if ! answer=$(squeue -h -u "$(id -un)" -o '%A|%T|%r|%M of %l on %N' 2>&1); then
+        queue_unknown=${answer//$'\n'/; }
+        return 0
+    fi
     while IFS='|' read -r id state reason place; do
+        [[ $id =~ ^[0-9]+$ ]] || continue
         queue_state[$id]=$state queue_reason[$id]=$reason queue_place[$id]=$place
-    done < <(squeue -h -u "$(id -un)" -o '%A|%T|%r|%M of %l on %N' 2>/dev/null)
+    done <<<"$answer"
 }
 
 # Seconds before the end at which a job is told to stop: two minutes, less for short jobs.
@@ -53,12 +60,13 @@ mdl_sbatch_words() {
         "$mdl_share/jobscripts" "$study_file" "$1")
 }
 
-# Queues one job, trying again while the controller is away; prints its id.
+# Queues one job, trying again while the controller is away; prints its id. A site's plugins may
+# have said something before it.
 mdl_sbatch() {
     local attempt answer
     for attempt in 1 2 3 4; do
         if answer=$("${sbatch_words[@]}" 2>&1); then
-            echo "${answer%%;*}"
+            sed -nE 's/^([0-9]+)(;.*)?$/\1/p' <<<"$answer" | tail -n 1
             return 0
         fi
         [[ $answer == *[Cc]onnect* || $answer == *"timed out"* ]] || break
@@ -71,6 +79,9 @@ mdl_sbatch() {
 mdl_refuse_second_chain() {
     local step id
     mdl_read_queue
+    [[ -z $queue_unknown ]] ||
+        mdl_die 74 "Slurm doesn't say whether this study's chain is queued already:" \
+            "$queue_unknown; try again once it answers"
     while read -r step id; do
         if [[ -n ${queue_state[$id]:-} ]]; then
             mdl_die 69 "this study's chain is queued already: $step is job $id" \
@@ -174,6 +185,8 @@ mdl_explain_remembered() { # STEP ID
         row_advice="correct the cause, then run or submit again"
     elif [[ $state == running && $job == - && $host == "$(hostname)" ]] && kill -0 "$pid" 2>/dev/null; then
         row_state=running row_reason="on this machine (process $pid)"
+    elif [[ -n $2 && $queue_unknown ]]; then
+        row_state=unknown row_reason="Slurm doesn't answer: $queue_unknown"
     elif [[ $state == stopped || ($state == requeued && -z $2) ]]; then
         row_state=pending row_reason="stopped with a checkpoint"
         row_advice="run or submit again; it goes on from there"
