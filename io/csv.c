@@ -24,7 +24,14 @@ static int next_line(mdl_csv_t *csv, int *end, mdl_error_t *err)
             return mdl_fail(err, MDL_E_INPUT,
                             "%s, line %lld: longer than %d characters or not text; is this a CSV?",
                             csv->path, (long long)csv->line, MDL_CSV_MAX_LINE - 2);
-        csv->text[strcspn(csv->text, "\r\n")] = '\0';
+        char *line_end = csv->text + strcspn(csv->text, "\r\n");
+        if (line_end[0] == '\r' && line_end[1] != '\n' && line_end[1] != '\0')
+            return mdl_fail(
+                err, MDL_E_INPUT,
+                "%s, line %lld: has a carriage return inside; end lines by a line feed, "
+                "with or without one before it",
+                csv->path, (long long)csv->line);
+        *line_end = '\0';
         if (csv->line == 1 && memcmp(csv->text, "\xef\xbb\xbf", 3) == 0)
             memmove(csv->text, csv->text + 3, length - 2);
         if (csv->text[0] != '\0' && csv->text[0] != '#')
@@ -36,24 +43,72 @@ static int next_line(mdl_csv_t *csv, int *end, mdl_error_t *err)
     return MDL_OK;
 }
 
+/* Takes the quotes off the field at start, in place; *after: what follows it. */
+static int unquote(const mdl_csv_t *csv, char *start, char **after, mdl_error_t *err)
+{
+    char *to = start;
+    for (char *from = start + 1; *from != '\0'; from++) {
+        if (*from == '"' && *++from != '"') {
+            *to = '\0';
+            *after = from;
+            return MDL_OK;
+        }
+        *to++ = *from;
+    }
+    *to = '\0';
+    return mdl_csv_refuse(csv, err, "a quoted field doesn't end in its line:", start);
+}
+
+/* Ends the field at *at and moves on to the next one, NULL behind the last. */
+static int take_field(mdl_csv_t *csv, char **at, mdl_error_t *err)
+{
+    char *field = *at + strspn(*at, " \t"), *after = field;
+    const int is_quoted = *field == '"';
+    if (is_quoted) {
+        int rc = unquote(csv, field, &after, err);
+        if (rc != MDL_OK)
+            return rc;
+    }
+    char *comma = strchr(after, ',');
+    if (comma != NULL)
+        *comma = '\0';
+    for (size_t n = strlen(after); n > 0 && isspace((unsigned char)after[n - 1]); n--)
+        after[n - 1] = '\0';
+    if (is_quoted && *after != '\0')
+        return mdl_csv_refuse(csv, err, "text behind a quoted field:", after);
+    if (!is_quoted && strchr(field, '"') != NULL)
+        return mdl_csv_refuse(csv, err, "a field with a quote in it stands in quotes, not", field);
+    csv->fields[csv->n_field++] = field;
+    *at = comma == NULL ? NULL : comma + 1;
+    return MDL_OK;
+}
+
 static int split(mdl_csv_t *csv, mdl_error_t *err)
 {
     csv->n_field = 0;
-    if (strchr(csv->text, '"') != NULL)
-        return mdl_csv_refuse(csv, err, "quoted fields aren't read; write plain ones:", csv->text);
-    for (char *field = csv->text; field != NULL;) {
+    for (char *at = csv->text; at != NULL;) {
         if (csv->n_field == MDL_CSV_MAX_FIELD)
-            return mdl_csv_refuse(csv, err, "too many fields:", csv->text);
-        char *comma = strchr(field, ',');
-        if (comma != NULL)
-            *comma = '\0';
-        field += strspn(field, " \t");
-        for (size_t n = strlen(field); n > 0 && isspace((unsigned char)field[n - 1]); n--)
-            field[n - 1] = '\0';
-        csv->fields[csv->n_field++] = field;
-        field = comma == NULL ? NULL : comma + 1;
+            return mdl_csv_refuse(csv, err, "too many fields before", at);
+        int rc = take_field(csv, &at, err);
+        if (rc != MDL_OK)
+            return rc;
     }
     return MDL_OK;
+}
+
+void mdl_csv_put(FILE *file, const char *text)
+{
+    const int is_plain = strpbrk(text, ",\"#") == NULL && !isspace((unsigned char)*text) &&
+                         (*text == '\0' || !isspace((unsigned char)text[strlen(text) - 1]));
+    if (!is_plain)
+        fputc('"', file);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    if (!is_plain)
+        fputc('"', file);
 }
 
 int mdl_csv_next(mdl_csv_t *csv, int *end, mdl_error_t *err)

@@ -1,5 +1,6 @@
-/* Reading plain CSV line by line: UTF-8, comma-separated, no quotes; empty lines and lines that
- * begin with # are passed over. */
+/* Reading CSV line by line: UTF-8, comma-separated; a field may stand in quotes, with each quote in
+ * it doubled, but not go over the end of its line (RFC 4180). Empty lines and lines that begin with
+ * # are passed over. */
 #ifndef MDL_IO_CSV_H
 #define MDL_IO_CSV_H
 
@@ -15,7 +16,7 @@ typedef struct {
     FILE *file;
     int64_t line; /* number of the current one */
     char text[MDL_CSV_MAX_LINE];
-    char *fields[MDL_CSV_MAX_FIELD]; /* n_field, of the current line, without blanks around */
+    char *fields[MDL_CSV_MAX_FIELD]; /* n_field, of the current line, without blanks or quotes */
     int n_field;
     int n_header_field;
 } mdl_csv_t;
@@ -38,6 +39,9 @@ int mdl_csv_next(mdl_csv_t *csv, int *end, mdl_error_t *err);
  * Returns MDL_E_INPUT beyond MDL_CSV_MAX_ROW rows, or MDL_E_MEMORY. */
 int mdl_csv_make_room(const mdl_csv_t *csv, void *pointer_to_rows, size_t row_size, int64_t n_row,
                       int64_t *n_room, mdl_error_t *err);
+
+/* Writes a field, in quotes where a reader would take it for something else. Not collective. */
+void mdl_csv_put(FILE *file, const char *text);
 
 /* MDL_E_INPUT: "PATH, line N: what 'value'". */
 int mdl_csv_refuse(const mdl_csv_t *csv, mdl_error_t *err, const char *what, const char *value);

@@ -245,19 +245,33 @@ static int compare_rows(const void *left, const void *right)
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
+/* Rows at one place: those of one seed together, equal ones side by side. */
+static int compare_repeats(const void *left, const void *right)
+{
+    const row_t *a = left, *b = right;
+    if (a->seed != b->seed)
+        return a->seed < b->seed ? -1 : 1;
+    if (a->point.error != b->point.error)
+        return a->point.error < b->point.error ? -1 : 1;
+    return a->line < b->line ? -1 : a->line > b->line;
+}
+
 /* Of n rows at one place, takes out those that repeat another, with a warning; returns how many are
  * left. */
 static int64_t drop_repeats(const reader_t *reader, row_t *rows, int64_t n)
 {
     int64_t kept = 1;
+    qsort(rows, (size_t)n, sizeof *rows, compare_repeats);
     for (int64_t i = 1; i < n; i++) {
         const row_t *before = &rows[kept - 1];
+        const int64_t line = rows[i].line;
         const int same_seed = rows[i].seed == before->seed;
         const int equal = same_seed && rows[i].point.error == before->point.error;
         if (same_seed)
             mdl_log(MDL_LOG_WARN,
                     "%s, lines %lld and %lld: both are for %s on %s at fraction %g; %s",
-                    reader->csv.path, (long long)before->line, (long long)rows[i].line,
+                    reader->csv.path, (long long)(before->line < line ? before->line : line),
+                    (long long)(before->line < line ? line : before->line),
                     reader->models.text[rows[i].model], reader->tasks.text[rows[i].task],
                     rows[i].point.ratio, equal ? "one counts" : "their mean counts");
         if (!equal)
@@ -310,7 +324,6 @@ static int make_curve(const reader_t *reader, row_t *rows, int64_t n, mdl_curve_
     for (int64_t first = 0, end; first < n; first = end) {
         for (end = first + 1; end < n && same_place(&rows[first], &rows[end]);)
             end++;
-        qsort(&rows[first], (size_t)(end - first), sizeof *rows, compare_rows);
         int64_t kept = drop_repeats(reader, &rows[first], end - first);
         curve->points[curve->n_point++] = average(&rows[first], kept);
     }

@@ -1,6 +1,7 @@
 #include "regress/curves.h"
 
 #include "core/log.h"
+#include "io/csv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,11 @@ int mdl_curves_print(const mdl_curve_table_t *table, const mdl_predict_settings_
         n_printed += n;
         for (int64_t i = 0; i < n; i++) {
             const mdl_curve_t *curve = &table->curves[which[i]];
-            fprintf(out, "%s,%s,%.10g,%.10g,%.10g\n", curve->task, curve->model,
-                    predictions[i].predicted, predictions[i].low, predictions[i].high);
+            mdl_csv_put(out, curve->task);
+            fputc(',', out);
+            mdl_csv_put(out, curve->model);
+            fprintf(out, ",%.10g,%.10g,%.10g\n", predictions[i].predicted, predictions[i].low,
+                    predictions[i].high);
         }
     }
     if (n_printed == 0)

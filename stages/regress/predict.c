@@ -109,6 +109,7 @@ static mdl_prediction_t predict_line(const mdl_predict_settings_t *settings,
         prediction.high = fit.predicted * exp(z * fallback);
     } else {
         prediction.sigma = fit.half_width / z;
+        prediction.low = fit.predicted * exp(-fit.half_width); /* a loss may be over 1 */
         prediction.high = fit.predicted * exp(fit.half_width);
     }
     prediction.sigma_own = prediction.sigma;

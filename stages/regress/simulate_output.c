@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "io/csv.h"
 #include "io/digest.h"
 
 #include <math.h>
@@ -118,7 +119,10 @@ static void print_single(const mdl_simulate_result_t *result, const mdl_simulati
     for (int m = 0; m < MDL_N_MEASURE; m++)
         printf(",%s", mdl_measure_name((mdl_measure_t)m));
     for (int64_t t = 0; t < s->n_task; t++) {
-        printf("\n%s,%s", s->task[t], result->pools[t].curves[result->choice[t]]->model);
+        putchar('\n');
+        mdl_csv_put(stdout, s->task[t]);
+        putchar(',');
+        mdl_csv_put(stdout, result->pools[t].curves[result->choice[t]]->model);
         for (int m = 0; m < MDL_N_MEASURE; m++)
             print_value(s->measure[m][t]);
     }

@@ -80,6 +80,24 @@ printf '%s\n' ve,llm,ratio,seed,err a,b,0.0625,0,0.5 a,b,0.125,0,0.4 a,b,0.125,1
 predict pairs.csv --method last-value
 grep -q '^all,a+b,0.45,' rows.csv || { cat rows.csv; fail "seeds aren't averaged"; }
 
+# Repeats count the same in any order, and equal ones once.
+printf '%s\n' model,fraction,err a,0.125,0.5 a,0.125,0.4 a,0.125,0.5 > repeats.csv
+predict repeats.csv --method last-value
+grep -q '^all,a,0.45,' rows.csv || { cat rows.csv; fail "an equal row counts twice"; }
+warned 'lines 2 and 3: both are for a on all at fraction 0.125; their mean counts'
+warned 'lines 2 and 4: both are for a on all at fraction 0.125; one counts'
+
+# Names in quotes come back in quotes.
+printf '%s\n' '"model","task","fraction","err"' '"a, ""b""","#t", 0.125 ,"0.5"' > quotes.csv
+predict quotes.csv --method last-value
+sed 1d rows.csv | grep -q '^"#t","a, ""b""",0.5,' || { cat rows.csv; fail "quotes"; }
+
+# A loss may be over 1, and so may both ends of its interval.
+printf '%s\n' model,fraction,err a,0.015625,8.3 a,0.03125,7.1 a,0.0625,6.2 a,0.125,5.5 > loss.csv
+predict loss.csv --method log-linear
+awk -F, 'NR == 2 { ratio = $3 * $3 / $4 / $5; exit !(ratio > 0.999 && ratio < 1.001) }' rows.csv ||
+    { cat rows.csv; fail "an interval of a loss was cut at 1"; }
+
 # Errors.
 expect 66 'cannot be opened' mordal-regress --curves missing.csv --print csv
 printf 'model,task,fraction\na,t,1\n' > no-err.csv

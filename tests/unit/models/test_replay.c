@@ -46,7 +46,11 @@ static void refuses_bad_tables(void **state)
         {"ve,llm,ratio,err,seconds\na,b,.5,.1,-1\n", "seconds must be"},
         {"ve,llm,ratio,err\n../x,b,.5,.1\n", "a model's name is made of"},
         {"ve,llm,ratio,err\n,b,.5,.1\n", "a model's name has 1 to 63"},
-        {"ve,llm,ratio,err\n\"a\",b,.5,.1\n", "quoted fields"},
+        {"ve,llm,ratio,err\n\"a,b\",c,.5,.1\n", "a model's name is made of"},
+        {"ve,llm,ratio,err\n\"a,b,.5,.1\n", "line 2: a quoted field doesn't end in its line"},
+        {"ve,llm,ratio,err\n\"a\"x,b,.5,.1\n", "text behind a quoted field: 'x'"},
+        {"ve,llm,ratio,err\na\"x\",b,.5,.1\n", "a field with a quote in it stands in quotes"},
+        {"ve,llm,ratio,err\na,b,.5,.1\rc,d,.5,.1\n", "line 2: has a carriage return inside"},
         {"ve,llm,ratio,err\na,b,.5,.1\nc,b,.5,.1\na,b,.5,.2\n", "lines 2 and 4 are both for a+b"},
         {"ve,llm,ratio,err,seed\na,b,.5,.1,0\na,b,.5,.1,0\n", "lines 2 and 3 are both"},
     };
