@@ -1,14 +1,12 @@
 #include "archive/extract.h"
 
-#include "archive/pooling.h"
+#include "archive/extract_rows.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "io/archive_file.h"
 #include "io/model_digest.h"
+#include "models/native_inputs.h"
 #include "mpi/agree.h"
-#include "mpi/block.h"
-#include "mpi/progress.h"
-#include "mpi/stop.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,31 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Rows that are computed between two writes, and their bytes. */
-enum { PIECE_ROWS = 16, PIECE_BYTES = 4 << 20 };
-
 /* For plans: floating-point operations a second of one rank. */
 static const double assumed_rate = 5e9;
-
-/* One extraction under way. */
-typedef struct {
-    mdl_stage_t *stage;
-    mdl_extract_language_t *language;
-    const mdl_extract_t *extract;
-    mdl_pooling_t pooling;
-    char *vision; /* name of the vision encoder */
-    char *configuration, *label, *source;
-    mdl_features_t *features;
-    mdl_adapter_t *adapter;
-    mdl_workspace_t *workspace;
-    int64_t n_sample;   /* that there could be */
-    int64_t n_row;      /* of the archive */
-    int64_t n_kept;     /* rows that it has already */
-    mdl_archive_t *old; /* and where they are */
-    int64_t n_position; /* of the longest of them */
-    int64_t n_feat;     /* d of the decoder */
-    char **ids;         /* of all samples, unless extract->rows has them */
-} job_t;
 
 static const char *base_name(const char *path)
 {
@@ -48,7 +23,7 @@ static const char *base_name(const char *path)
     return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-static int name_things(job_t *job, const char *vision, mdl_error_t *err)
+static int name_things(mdl_extract_job_t *job, const char *vision, mdl_error_t *err)
 {
     static const char *const rows[] = {[MDL_POOL_MEAN] = "mean last hidden state",
                                        [MDL_POOL_LAST] = "last token's last hidden state",
@@ -78,8 +53,8 @@ static int name_things(job_t *job, const char *vision, mdl_error_t *err)
 }
 
 /* Rank 0: digests of all inputs; those of the language model are kept for its next extraction. */
-static int digest_inputs(job_t *job, const char *vision_digest, char digits[MDL_DIGEST_SIZE],
-                         mdl_error_t *err)
+static int digest_inputs(mdl_extract_job_t *job, const char *vision_digest,
+                         char digits[MDL_DIGEST_SIZE], mdl_error_t *err)
 {
     mdl_extract_language_t *language = job->language;
     mdl_digest_t *digest;
@@ -98,14 +73,14 @@ done:
 }
 
 /* A study has many files and ends in a line about all of them. */
-static mdl_log_level_t level_of(const job_t *job)
+static mdl_log_level_t level_of(const mdl_extract_job_t *job)
 {
     return job->stage->study_path != NULL ? MDL_LOG_VERBOSE : MDL_LOG_INFO;
 }
 
 /* How many rows of the present archive are the first of those that are wanted, and whether that is
  * all there is to do. */
-static int look_at_rows(job_t *job, int *current, mdl_error_t *err)
+static int look_at_rows(mdl_extract_job_t *job, int *current, mdl_error_t *err)
 {
     const mdl_extract_rows_t *rows = job->extract->rows;
     const mdl_archive_stop_t *wanted = &rows->stop;
@@ -127,8 +102,8 @@ static int look_at_rows(job_t *job, int *current, mdl_error_t *err)
 }
 
 /* Rank 0: is the archive there and made from the same? */
-static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provenance, int *current,
-                mdl_error_t *err)
+static int look(mdl_extract_job_t *job, const char *vision_digest, mdl_provenance_t *provenance,
+                int *current, mdl_error_t *err)
 {
     char why[256];
     *provenance = (mdl_provenance_t){.schema = MDL_ARCHIVE_SCHEMA,
@@ -148,11 +123,35 @@ static int look(job_t *job, const char *vision_digest, mdl_provenance_t *provena
     return rc;
 }
 
-static int load_language(mdl_extract_language_t *language, mdl_error_t *err)
+int mdl_extract_n_shard(const mdl_study_t *study, const mdl_backend_t *backend, int n_rank)
+{
+    int64_t n = study->trainer.ranks_per_candidate;
+    return mdl_native_inputs_n_shard(study, backend->on_host,
+                                     n > 0 && n < n_rank ? (int)n : n_rank);
+}
+
+/* Whole, or shared out over groups of n_shard ranks, or more where they don't divide. */
+static int load_decoder(const mdl_stage_t *stage, mdl_extract_language_t *language,
+                        mdl_error_t *err)
+{
+    MPI_Comm group;
+    if (language->n_shard == 0)
+        return mdl_decoder_load(language->backend, language->checkpoint, &language->decoder, err);
+    int n_group = stage->n_rank / language->n_shard;
+    MPI_Comm_split(stage->comm, stage->rank * n_group / stage->n_rank, stage->rank, &group);
+    int rc = mdl_decoder_load_sharded(language->backend, group, language->checkpoint,
+                                      &language->decoder, err);
+    MPI_Comm_free(&group);
+    return rc;
+}
+
+/* Collective over stage->comm where the decoder is sharded. */
+static int load_language(const mdl_stage_t *stage, mdl_extract_language_t *language,
+                         mdl_error_t *err)
 {
     int rc = MDL_OK;
     if (language->decoder == NULL)
-        MDL_TRY(mdl_decoder_load(language->backend, language->checkpoint, &language->decoder, err));
+        MDL_TRY(load_decoder(stage, language, err));
     if (language->corpus == NULL)
         MDL_TRY(mdl_corpus_read(language->corpus_path, &language->corpus, err));
     int64_t n_vocab = mdl_decoder_config(language->decoder)->n_vocab;
@@ -175,7 +174,8 @@ void mdl_extract_release(mdl_extract_language_t *language)
 }
 
 /* How many rows there will be and how long the longest is. */
-static int count_rows(job_t *job, const mdl_corpus_t *corpus, int64_t n_visual, mdl_error_t *err)
+static int count_rows(mdl_extract_job_t *job, const mdl_corpus_t *corpus, int64_t n_visual,
+                      mdl_error_t *err)
 {
     job->n_sample = job->extract->samples < corpus->n_eval ? job->extract->samples : corpus->n_eval;
     if (job->n_sample < 1)
@@ -230,13 +230,13 @@ done:
     return rc;
 }
 
-/* What new rows need, the warmed-up projector too. Not collective. */
-static int prepare(job_t *job, mdl_error_t *err)
+/* What new rows need, the warmed-up projector too. Collective as load_language is. */
+static int prepare(mdl_extract_job_t *job, mdl_error_t *err)
 {
     const mdl_extract_t *extract = job->extract;
     mdl_extract_language_t *language = job->language;
     int rc;
-    MDL_TRY(load_language(language, err));
+    MDL_TRY(load_language(job->stage, language, err));
     MDL_TRY(mdl_features_read(extract->vision, language->corpus, &job->features, err));
     MDL_TRY(count_rows(job, language->corpus, job->features->n_visual, err));
     if (extract->rows == NULL)
@@ -249,113 +249,40 @@ static int prepare(job_t *job, mdl_error_t *err)
                                      job->features, extract->warmup, &job->adapter, err));
     if (extract->adapter != NULL)
         *extract->adapter = job->adapter;
-    rc = mdl_workspace_new(language->decoder, job->adapter, job->n_position, MDL_KEEP_NOTHING,
+    job->n_pass = mdl_training_max_length(&extract->settings, mdl_decoder_config(language->decoder),
+                                          job->n_position);
+    rc = mdl_workspace_new(language->decoder, job->adapter, job->n_pass, MDL_KEEP_NOTHING,
                            &job->workspace, err);
 done:
     return rc;
 }
 
-static int compute_rows(const job_t *job, int64_t first, int64_t n_row, int64_t n_value,
-                        float *hidden, float *rows, mdl_error_t *err)
-{
-    const mdl_corpus_t *corpus = job->language->corpus;
-    const mdl_extract_rows_t *chosen = job->extract->rows;
-    for (int64_t i = 0; i < n_row; i++) {
-        int64_t place = chosen != NULL ? chosen->order[first + i] : first + i;
-        mdl_sample_t sample = mdl_training_sample(corpus, job->features, corpus->eval[place]);
-        int rc = mdl_sample_hidden(job->workspace, &sample, hidden, err);
-        if (rc != MDL_OK)
-            return rc;
-        mdl_pool_hidden(job->pooling, &sample, hidden, job->n_feat, job->n_position,
-                        rows + i * n_value);
-    }
-    return MDL_OK;
-}
-
-static int stop_together(const job_t *job, mdl_error_t *err)
-{
-    int stop = mdl_stop_wanted();
-    MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, job->stage->comm);
-    return stop ? mdl_fail(err, MDL_E_AGAIN, "%s is not written yet", job->extract->out) : MDL_OK;
-}
-
-/* Rows that are written at a time. */
-static int64_t piece_of(int64_t n_value)
-{
-    int64_t n_piece = PIECE_BYTES / (n_value * (int64_t)sizeof(float));
-    return n_piece < 1 ? 1 : n_piece > PIECE_ROWS ? PIECE_ROWS : n_piece;
-}
-
-/* Rows [from, to) of the archive, dealt over the ranks: those of the old one, or new ones. hidden:
- * scratch for a sample, n_value: of a row. */
-static int write_rows(const job_t *job, mdl_archive_writer_t *writer, int64_t from, int64_t to,
-                      float *hidden, int64_t n_value, mdl_error_t *err)
-{
-    int64_t first, end, n_piece = piece_of(n_value);
-    int n_rank = job->stage->n_rank;
-    float *rows = NULL;
-    mdl_progress_t progress;
-    mdl_block_range(to - from, n_rank, job->stage->rank, &first, &end);
-    int rc = mdl_alloc(&rows, (size_t)(n_piece * n_value), sizeof *rows, "rows", err);
-    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-    mdl_progress_start(&progress, "samples", (double)(to - from));
-    int64_t most = (to - from + n_rank - 1) / n_rank; /* all ranks take equally many steps */
-    for (int64_t n_done = 0; n_done < most; n_done += n_piece) {
-        int64_t row = first + n_done < end ? first + n_done : end;
-        int64_t n = end - row < n_piece ? end - row : n_piece;
-        rc = hidden != NULL ? compute_rows(job, from + row, n, n_value, hidden, rows, err)
-                            : mdl_archive_read_float(job->old, from + row, n, rows, err);
-        MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-        MDL_TRY(mdl_archive_write(writer, from + row, n, rows, err));
-        MDL_TRY(stop_together(job, err));
-        mdl_progress_update(&progress, (double)((row + n - first) * n_rank));
-    }
-done:
-    free(rows);
-    return rc;
-}
-
-static int write_all_rows(const job_t *job, mdl_archive_writer_t *writer, mdl_error_t *err)
-{
-    int64_t n_value = job->n_feat * (job->pooling == MDL_POOL_ALL ? job->n_position : 1);
-    float *hidden = NULL;
-    int rc = MDL_OK;
-    if (job->n_kept > 0)
-        MDL_TRY(write_rows(job, writer, 0, job->n_kept, NULL, n_value, err));
-    if (job->n_kept == job->n_row)
-        goto done;
-    rc = mdl_alloc(&hidden, (size_t)(job->n_position * job->n_feat), sizeof *hidden,
-                   "hidden states", err);
-    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
-    rc = write_rows(job, writer, job->n_kept, job->n_row, hidden, n_value, err);
-done:
-    free(hidden);
-    return rc;
-}
-
-/* What old rows and new ones need. */
-static int get_ready(job_t *job, mdl_error_t *err)
+/* What old rows and new ones need. Collective. */
+static int get_ready(mdl_extract_job_t *job, mdl_error_t *err)
 {
     const mdl_extract_rows_t *rows = job->extract->rows;
+    MPI_Comm comm = job->stage->comm;
     int rc = MDL_OK;
-    if (job->n_kept > 0) {
-        MDL_TRY(mdl_archive_open(job->extract->out, &job->old, err));
+    if (job->n_kept > 0)
+        rc = mdl_archive_open(job->extract->out, &job->old, err);
+    MDL_TRY(mdl_agree(comm, rc, err));
+    if (job->n_kept > 0)
         job->n_feat = job->old->n_feat;
-    }
     if (rows == NULL || job->n_kept < rows->n_row)
-        MDL_TRY(prepare(job, err));
+        rc = prepare(job, err);
+    MDL_TRY(mdl_agree(comm, rc, err));
     job->n_row = rows != NULL ? rows->n_row : job->n_sample;
 done:
     return rc;
 }
 
-static int run(job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
+static int run(mdl_extract_job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
 {
     const mdl_extract_rows_t *rows = job->extract->rows;
     mdl_archive_writer_t *writer = NULL;
     MPI_Bcast(&job->n_kept, 1, MPI_INT64_T, 0, job->stage->comm);
-    int rc = get_ready(job, err);
-    MDL_TRY(mdl_agree(job->stage->comm, rc, err));
+    int rc;
+    MDL_TRY(get_ready(job, err));
     mdl_archive_info_t info = {.model = job->language->model,
                                .side = "language",
                                .label = job->label,
@@ -370,7 +297,7 @@ static int run(job_t *job, const mdl_provenance_t *provenance, mdl_error_t *err)
         info.stop = rows->stop;
     MDL_TRY(
         mdl_archive_create(job->stage->comm, job->extract->out, provenance, &info, &writer, err));
-    rc = write_all_rows(job, writer, err);
+    rc = mdl_extract_write_rows(job, writer, err);
     MDL_TRY(mdl_archive_finish(writer, rc, err));
     mdl_log(level_of(job), "wrote %s: %" PRId64 " rows of %" PRId64 " features", job->extract->out,
             job->n_row, job->n_feat);
@@ -379,12 +306,12 @@ done:
 }
 
 /* Reads what a plan needs, without the weights, and prints it. */
-static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
+static int print_plan(mdl_extract_job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
 {
     mdl_extract_language_t *language = job->language;
     int64_t n_visual = vision->n_token > 0 ? vision->n_token : 1;
     mdl_model_config_t config;
-    char stored[32], memory[32], duration[32];
+    char stored[32], memory[32], duration[32], sharded[48] = "";
     char *path = mdl_text("%s/config.json", language->checkpoint);
     int rc;
     if (path == NULL)
@@ -398,27 +325,32 @@ static int print_plan(job_t *job, const mdl_archive_t *vision, mdl_error_t *err)
     double n_row_byte = 4.0 * (double)config.n_feat;
     mdl_workspace_keep_t keep =
         job->extract->warmup > 0 ? job->extract->settings.keep : MDL_KEEP_NOTHING;
+    if (language->n_shard > 0)
+        snprintf(sharded, sizeof sharded, " (weights sharded over %d)", language->n_shard);
     if (job->pooling == MDL_POOL_ALL)
         n_row_byte *= (double)job->n_position;
-    double n_memory = 4 * n_weight + 4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
+    int64_t n_pass =
+        mdl_training_max_length(&job->extract->settings, &config, corpus->max_length + n_visual);
+    double n_memory = (double)mdl_decoder_memory(&config, 0, 1, language->n_shard).n_backend +
+                      4.0 * (double)(vision->n_sample * n_visual * vision->n_feat) +
                       (double)mdl_workspace_n_byte(&mdl_backend_room_cpu, &config, vision->n_feat,
-                                                   0, corpus->max_length + n_visual, keep);
-    double n_pass = (double)job->n_sample / job->stage->n_rank +
-                    2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
+                                                   0, n_pass, keep);
+    double n_run = (double)job->n_sample / job->stage->n_rank +
+                   2.0 * (double)(job->extract->warmup * job->extract->settings.batch);
     printf(
-        "%s + %s -> %s: %" PRId64 " rows of %" PRId64 " float32, %s; memory %s a rank; about "
-        "%s at %.0f GFLOP/s a rank\n",
+        "%s + %s -> %s: %" PRId64 " rows of %" PRId64 " float32, %s; memory %s a rank%s; "
+        "about %s at %.0f GFLOP/s a rank\n",
         job->vision, language->model, job->extract->out, job->n_sample, config.n_feat,
         mdl_text_bytes((double)job->n_sample * n_row_byte, stored),
-        mdl_text_bytes(n_memory, memory),
-        mdl_text_duration(2 * n_weight * (double)job->n_position * n_pass / assumed_rate, duration),
+        mdl_text_bytes(n_memory, memory), sharded,
+        mdl_text_duration(2 * n_weight * (double)job->n_position * n_run / assumed_rate, duration),
         assumed_rate / 1e9);
 done:
     free(path);
     return rc;
 }
 
-static void release(job_t *job)
+static void release(mdl_extract_job_t *job)
 {
     mdl_archive_close(job->old);
     mdl_workspace_free(job->workspace);
@@ -433,8 +365,8 @@ static void release(job_t *job)
 }
 
 /* What every rank must know of the archive, and what rank 0 finds in its place. */
-static int begin(job_t *job, mdl_archive_t **vision, mdl_provenance_t *provenance, int *current,
-                 mdl_error_t *err)
+static int begin(mdl_extract_job_t *job, mdl_archive_t **vision, mdl_provenance_t *provenance,
+                 int *current, mdl_error_t *err)
 {
     const mdl_stage_t *stage = job->stage;
     int rc = mdl_archive_open(job->extract->vision, vision, err);
@@ -453,7 +385,7 @@ done:
 int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
                        const mdl_extract_t *extract, mdl_archive_tally_t *tally, mdl_error_t *err)
 {
-    job_t job = {.stage = stage, .language = language, .extract = extract};
+    mdl_extract_job_t job = {.stage = stage, .language = language, .extract = extract};
     mdl_archive_t *vision = NULL;
     mdl_provenance_t provenance;
     int current = 0, rc;
@@ -475,7 +407,7 @@ done:
 int mdl_extract_is_current(mdl_stage_t *stage, mdl_extract_language_t *language,
                            const mdl_extract_t *extract, int *current, mdl_error_t *err)
 {
-    job_t job = {.stage = stage, .language = language, .extract = extract};
+    mdl_extract_job_t job = {.stage = stage, .language = language, .extract = extract};
     mdl_archive_t *vision = NULL;
     mdl_provenance_t provenance;
     *current = 0;

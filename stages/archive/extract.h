@@ -6,12 +6,13 @@
 #include "io/digest.h"
 #include "models/training.h"
 
-/* A language model and what is held of it; zeroed but for the first four at the start. */
+/* A language model and what is held of it; zeroed but for the first five at the start. */
 typedef struct {
     const char *model;
     const char *checkpoint; /* folder */
     const char *corpus_path;
     const mdl_backend_t *backend;         /* where it computes */
+    int n_shard;                          /* of mdl_extract_n_shard, 0: each rank holds all of it */
     char weights_digest[MDL_DIGEST_SIZE]; /* rank 0; "" until needed */
     char corpus_digest[MDL_DIGEST_SIZE];  /* rank 0; "" until needed */
     mdl_decoder_t *decoder;               /* NULL until needed */
@@ -56,11 +57,15 @@ int mdl_extract_states(mdl_stage_t *stage, mdl_extract_language_t *language,
 int mdl_extract_is_current(mdl_stage_t *stage, mdl_extract_language_t *language,
                            const mdl_extract_t *extract, int *current, mdl_error_t *err);
 
+/* The ranks that share the weights of a language model out in an extraction by n_rank: those that
+ * train a candidate together, where the study has trainer.shard; else 0. */
+int mdl_extract_n_shard(const mdl_study_t *study, const mdl_backend_t *backend, int n_rank);
+
 /* "IMAGE#K" of the first n evaluation samples, K counting those of an image from 0. *ids is one
  * block, freed with one free. Not collective. */
 int mdl_extract_ids(const mdl_corpus_t *corpus, int64_t n, char ***ids, mdl_error_t *err);
 
-/* Frees what language holds. */
+/* Frees what language holds. Collective over stage->comm where it is sharded. */
 void mdl_extract_release(mdl_extract_language_t *language);
 
 #endif

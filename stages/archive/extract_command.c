@@ -146,7 +146,9 @@ static int extract_pairs(mdl_stage_t *stage, const mdl_study_t *study, const mdl
         mdl_extract_language_t language = {.model = entry->name,
                                            .checkpoint = entry->checkpoint,
                                            .corpus_path = entry->corpus,
-                                           .backend = backend};
+                                           .backend = backend,
+                                           .n_shard =
+                                               mdl_extract_n_shard(study, backend, stage->n_rank)};
         for (int64_t c = 0; rc == MDL_OK && c < clusters->n_cluster; c++)
             rc = extract_pair(stage, study, &language, clusters->models[clusters->medoid[c]],
                               &tally, err);

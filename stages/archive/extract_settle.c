@@ -158,10 +158,12 @@ static int begin(settle_t *s, const mdl_clusters_t *vision, mdl_error_t *err)
     MDL_TRY(mdl_alloc(&names, (size_t)s->n_lm, sizeof *names, "names", err));
     for (int l = 0; l < s->n_lm; l++) {
         const mdl_study_language_t *entry = &s->study->zoo.language[l];
-        s->language[l] = (mdl_extract_language_t){.model = entry->name,
-                                                  .checkpoint = entry->checkpoint,
-                                                  .corpus_path = entry->corpus,
-                                                  .backend = s->backend};
+        s->language[l] = (mdl_extract_language_t){
+            .model = entry->name,
+            .checkpoint = entry->checkpoint,
+            .corpus_path = entry->corpus,
+            .backend = s->backend,
+            .n_shard = mdl_extract_n_shard(s->study, s->backend, s->stage->n_rank)};
         names[l] = entry->name;
     }
     MDL_TRY(name_files(s, vision, err));

@@ -310,17 +310,18 @@ int mdl_training_warm_up(const mdl_training_settings_t *settings, const mdl_deco
                          mdl_adapter_t **adapter, mdl_error_t *err)
 {
     const mdl_adapter_options_t projector_alone = {0};
-    mdl_training_settings_t one_at_a_time = *settings;
+    const mdl_model_config_t *config = mdl_decoder_config(decoder);
     mdl_adapter_t *made = NULL;
     mdl_workspace_t *workspace = NULL;
     mdl_training_t *training = NULL;
     int rc;
-    one_at_a_time.pack_length = 0;
-    MDL_TRY(mdl_adapter_new(mdl_decoder_backend(decoder), mdl_decoder_config(decoder),
-                            features->n_feat, &projector_alone, settings->seed, &made, err));
-    MDL_TRY(mdl_workspace_new(decoder, made, corpus->max_length + features->n_visual,
-                              settings->keep, &workspace, err));
-    MDL_TRY(mdl_training_new(&one_at_a_time, corpus, features, made, workspace, &training, err));
+    MDL_TRY(mdl_adapter_new(mdl_decoder_backend(decoder), config, features->n_feat,
+                            &projector_alone, settings->seed, &made, err));
+    MDL_TRY(mdl_workspace_new(
+        decoder, made,
+        mdl_training_max_length(settings, config, corpus->max_length + features->n_visual),
+        settings->keep, &workspace, err));
+    MDL_TRY(mdl_training_new(settings, corpus, features, made, workspace, &training, err));
     for (int64_t i = 0; i < n_step && training->step < training->total_steps; i++) {
         mdl_step_t step;
         MDL_TRY(mdl_training_step(training, MPI_COMM_SELF, 0, &step, err));

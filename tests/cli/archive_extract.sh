@@ -86,3 +86,33 @@ expect 0 "wrote 1 files in archive/language, 3 were up to date" stage mordal-arc
 expect 0 "up to date: all 4 files" stage mordal-archive extract
 sed -i 's/samples: 20/samples: 21/' study/STUDY.yaml
 expect 0 "settings changed, now samples=21" stage mordal-archive extract
+
+echo "-- weights that ranks share give the same bytes"
+again() { # RANKS TRAINER
+    sed -i "s/^trainer: .*/trainer: {backend: strict, $2}/" study/STUDY.yaml
+    mpiexec -n "$1" mordal-archive extract --study study/STUDY.yaml --force
+}
+file=study/archive/language/dinov2s/unicode.h5
+cp $file whole.h5
+for ranks in 1 2 3 4; do
+    expect 0 "wrote 4 files" again $ranks "shard: true, ranks_per_candidate: 2"
+    cmp $file whole.h5 || fail "shards of $ranks ranks change hidden states"
+done
+sed -i "s/, ranks_per_candidate: 2//" study/STUDY.yaml
+expect 0 "(weights sharded over 2)" stage mordal-archive extract --dry-run
+
+echo "-- packs give the same on any number of ranks, and what samples alone give but for rounding"
+for ranks in 1 2 3; do
+    expect 0 "wrote 4 files" again $ranks "shard: true, pack_length: 100"
+    [ -e packed.h5 ] || cp $file packed.h5
+    cmp $file packed.h5 || fail "packs on $ranks ranks change hidden states"
+done
+if /usr/bin/python3 -c 'import numpy, h5py' 2>/dev/null; then
+    /usr/bin/python3 - <<'END' || fail "packs change hidden states by more than rounding"
+import h5py, numpy as np
+whole, packed = (np.asarray(h5py.File(name)["activation"]) for name in ("whole.h5", "packed.h5"))
+apart = abs(whole - packed).max() / abs(whole).max()
+print(f"apart by {apart:.1e}")
+assert apart < 1e-5
+END
+fi
