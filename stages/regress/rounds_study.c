@@ -240,6 +240,17 @@ done:
     return rc;
 }
 
+/* Adds why the first one failed, where all have. */
+static void name_reason(const run_t *run, mdl_error_t *err)
+{
+    for (int64_t i = 0; i < run->zoo->n_candidate; i++)
+        if (run->results[i].failed) {
+            mdl_fail(err, MDL_E_TRAINER, "all candidates that were trained failed; %s: %s",
+                     run->zoo->candidate[i], run->results[i].reason);
+            return;
+        }
+}
+
 static int decide(run_t *run, const mdl_predict_settings_t *predict, mdl_error_t *err)
 {
     const mdl_study_t *study = run->study;
@@ -275,6 +286,8 @@ static int decide(run_t *run, const mdl_predict_settings_t *predict, mdl_error_t
              ? mdl_rounds_cross(&search, space, run->rounds->score, &run->rounds->choice, err)
              : mdl_rounds_interval(&search, space, run->rounds->score, &run->rounds->choice, err);
     mdl_rounds_space_free(space);
+    if (rc == MDL_E_TRAINER)
+        name_reason(run, err);
     if (rc == MDL_OK && lost.code != MDL_OK) {
         *err = lost;
         rc = lost.code;
