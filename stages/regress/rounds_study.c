@@ -245,8 +245,11 @@ static void name_reason(const run_t *run, mdl_error_t *err)
 {
     for (int64_t i = 0; i < run->zoo->n_candidate; i++)
         if (run->results[i].failed) {
-            mdl_fail(err, MDL_E_TRAINER, "all candidates that were trained failed; %s: %s",
-                     run->zoo->candidate[i], run->results[i].reason);
+            mdl_fail(
+                err, MDL_E_TRAINER,
+                "all candidates that were trained failed; %s: %s (when that is mended, --force "
+                "or `mordal rerun regress` starts them afresh)",
+                run->zoo->candidate[i], run->results[i].reason);
             return;
         }
 }
