@@ -1,20 +1,40 @@
 #include "io/json_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Doesn't wait for the writer of a named pipe, which is refused. */
+static int open_file(const char *path, FILE **file, mdl_error_t *err)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
+    if (fd < 0)
+        return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "cannot open %s: %s", path,
+                        strerror(errno));
+    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
+        rc = mdl_fail(err, MDL_E_INPUT, "%s is no regular file", path);
+    else if ((*file = fdopen(fd, "rb")) == NULL)
+        rc = mdl_fail(err, MDL_E_IO, "cannot open %s: %s", path, strerror(errno));
+    else
+        return MDL_OK;
+    close(fd);
+    return rc;
+}
 
 static int read_bytes(const char *path, size_t max_byte, char **bytes, size_t *n_byte,
                       mdl_error_t *err)
 {
-    int rc = MDL_OK;
     size_t n_read = 0, n_room = 65536;
     char *text = NULL;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "cannot open %s: %s", path,
-                        strerror(errno));
+    FILE *file = NULL;
+    int rc = open_file(path, &file, err);
+    if (rc != MDL_OK)
+        return rc;
     MDL_TRY(mdl_alloc(&text, n_room, 1, "a JSON file", err));
     for (;;) {
         n_read += fread(text + n_read, 1, n_room - n_read, file);

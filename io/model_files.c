@@ -142,6 +142,14 @@ static int find_holder(const mdl_model_files_t *files, const char *name,
                     files->folder, name);
 }
 
+int mdl_model_files_check(const mdl_model_files_t *files, const char *name, int n_dim,
+                          const int64_t *dims, mdl_error_t *err)
+{
+    const mdl_safetensors_t *holder = NULL;
+    int rc = find_holder(files, name, &holder, err);
+    return rc == MDL_OK ? mdl_safetensors_check(holder, name, n_dim, dims, err) : rc;
+}
+
 int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name, int n_dim,
                                const int64_t *dims, float *out, mdl_error_t *err)
 {

@@ -19,6 +19,10 @@ void mdl_model_files_close(mdl_model_files_t *files);
 int mdl_model_files_count(const mdl_model_files_t *files);
 const mdl_safetensors_t *mdl_model_files_at(const mdl_model_files_t *files, int index);
 
+/* As mdl_safetensors_check. */
+int mdl_model_files_check(const mdl_model_files_t *files, const char *name, int n_dim,
+                          const int64_t *dims, mdl_error_t *err);
+
 /* As mdl_safetensors_read_float, from whichever file holds the tensor. */
 int mdl_model_files_read_float(const mdl_model_files_t *files, const char *name, int n_dim,
                                const int64_t *dims, float *out, mdl_error_t *err);

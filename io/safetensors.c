@@ -48,7 +48,7 @@ size_t mdl_dtype_size(mdl_dtype_t dtype)
 static int open_file(mdl_safetensors_t *file, mdl_error_t *err)
 {
     struct stat status;
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe isn't waited for */
     if (file->fd < 0)
         return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "cannot open %s: %s",
                         file->path, strerror(errno));
@@ -388,6 +388,13 @@ static int find_float(const mdl_safetensors_t *file, const char *name, int n_dim
                         name, mdl_dtype_name(tensor->dtype));
     *found = tensor;
     return MDL_OK;
+}
+
+int mdl_safetensors_check(const mdl_safetensors_t *file, const char *name, int n_dim,
+                          const int64_t *dims, mdl_error_t *err)
+{
+    const mdl_tensor_t *tensor;
+    return find_float(file, name, n_dim, dims, &tensor, err);
 }
 
 static int check_range(const mdl_tensor_t *tensor, int64_t first, int64_t n, mdl_error_t *err)

@@ -57,6 +57,11 @@ const mdl_tensor_t *mdl_safetensors_find(const mdl_safetensors_t *file, const ch
 const char *mdl_dtype_name(mdl_dtype_t dtype);
 size_t mdl_dtype_size(mdl_dtype_t dtype);
 
+/* That the tensor called name is there, has exactly the shape dims[n_dim] and a dtype that can be
+ * read as float32. Not collective. Returns MDL_E_INPUT. */
+int mdl_safetensors_check(const mdl_safetensors_t *file, const char *name, int n_dim,
+                          const int64_t *dims, mdl_error_t *err);
+
 /* Reads the tensor called name, which must have exactly the shape dims[n_dim], into out
  * [product of dims] as float32. F64, F32, F16 and BF16 are converted; a value that is not finite
  * (or not in float32's range) is refused with the tensor's name. Not collective.

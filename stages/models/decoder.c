@@ -36,8 +36,9 @@ static int is_redundant(const mdl_model_config_t *config, const char *name)
     return config->tied_head && strcmp(name, "lm_head.weight") == 0;
 }
 
-/* A tensor that the engine would leave out changes the model: refuse it. */
-static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *decoder,
+/* Before memory is asked for, so that a config.json that promises too much costs none. A tensor
+ * that the engine would leave out changes the model: it is refused as well. */
+static int check_tensors(const mdl_model_files_t *files, const mdl_decoder_t *decoder,
                          const mdl_wanted_list_t *list, const char *folder, mdl_error_t *err)
 {
     for (int i = 0; i < mdl_model_files_count(files); i++) {
@@ -51,7 +52,12 @@ static int check_unknown(const mdl_model_files_t *files, const mdl_decoder_t *de
                                 folder, name);
         }
     }
-    return MDL_OK;
+    int rc = MDL_OK;
+    for (int64_t i = 0; rc == MDL_OK && i < list->n; i++) {
+        const mdl_wanted_t *item = &list->item[i];
+        rc = mdl_model_files_check(files, item->name, item->n_dim, item->dims, err);
+    }
+    return rc;
 }
 
 /* The values that this rank keeps, into values, which is memory of the host. */
@@ -119,6 +125,7 @@ static int prepare(load_t *load, mdl_decoder_t *decoder, mdl_error_t *err)
     list->bfloat16 = decoder->backend->bfloat16;
     list->sharded = load->comm != MPI_COMM_NULL;
     mdl_wanted_list(list, decoder);
+    MDL_TRY(check_tensors(load->files, decoder, list, load->folder, err));
     rc = decoder->backend->alloc(&decoder->storage, list->n_taken, "a decoder's weights", err);
 done:
     free(path);
@@ -131,7 +138,6 @@ static int fill(load_t *load, mdl_decoder_t *decoder, mdl_error_t *err)
     const mdl_model_config_t *config = &decoder->config;
     load->list.base = decoder->storage;
     mdl_wanted_list(&load->list, decoder);
-    MDL_TRY(check_unknown(load->files, decoder, &load->list, load->folder, err));
     MDL_TRY(read_all(load->files, &load->list, decoder->backend, err));
     mdl_rope_frequency(&config->rope, config->n_head_feat, decoder->frequency);
     mdl_rope_frequency(&config->rope_local, config->n_head_feat, decoder->frequency_local);

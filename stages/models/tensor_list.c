@@ -135,28 +135,15 @@ static int check_unknown(const mdl_tensor_list_t *list, const mdl_model_files_t 
 
 /* Before memory is asked for, so that a config.json that promises too much costs none. */
 static int check_shapes(const mdl_tensor_list_t *list, const mdl_model_files_t *files,
-                        const char *folder, mdl_error_t *err)
+                        mdl_error_t *err)
 {
-    for (int64_t i = 0; i < list->n; i++) {
+    int rc = MDL_OK;
+    for (int64_t i = 0; rc == MDL_OK && i < list->n; i++) {
         const mdl_wanted_tensor_t *item = &list->item[i];
-        if (item->name[0] == '\0')
-            continue;
-        const mdl_tensor_t *tensor = mdl_tensor_find(files, item->name);
-        if (tensor == NULL)
-            return mdl_fail(err, MDL_E_INPUT,
-                            "%s: the weights have no tensor %s; its config.json belongs to another "
-                            "model",
-                            folder, item->name);
-        int same = tensor->n_dim == item->n_dim;
-        for (int k = 0; same && k < item->n_dim; k++)
-            same = tensor->dims[k] == item->dims[k];
-        if (!same)
-            return mdl_fail(err, MDL_E_INPUT,
-                            "%s: tensor %s hasn't the shape that config.json asks for; they belong "
-                            "to different models",
-                            folder, item->name);
+        if (item->name[0] != '\0')
+            rc = mdl_model_files_check(files, item->name, item->n_dim, item->dims, err);
     }
-    return MDL_OK;
+    return rc;
 }
 
 /* Through stage, unless the values can be read where they belong. */
@@ -207,7 +194,7 @@ int mdl_tensor_list_read(const mdl_tensor_list_t *list, const mdl_model_files_t 
     if (list->out_of_memory)
         return mdl_fail(err, MDL_E_MEMORY, "%s: no memory for the list of tensors", folder);
     MDL_TRY(check_unknown(list, files, folder, prefix, ignored, n_ignored, err));
-    MDL_TRY(check_shapes(list, files, folder, err));
+    MDL_TRY(check_shapes(list, files, err));
     MDL_TRY(list->backend->alloc(storage, list->n_byte, "a vision encoder's weights", err));
     rc = read_items(list, files, *storage, err);
 done:

@@ -123,6 +123,8 @@ static int compare_all(job_t *job)
 {
     int rc = MDL_OK;
     MDL_TRY(read_pixels(job));
+    if (mdl_safetensors_count(job->reference) == 1)
+        MDL_TRY(mdl_fail(job->err, MDL_E_INPUT, "the reference has images alone and no output"));
     MDL_TRY(run(job));
     for (int64_t i = 0; i < mdl_safetensors_count(job->reference); i++) {
         const mdl_tensor_t *tensor = mdl_safetensors_at(job->reference, i);

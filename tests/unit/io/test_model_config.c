@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -274,21 +276,29 @@ static void refused_files(void **state)
     }
 }
 
-static void missing_file(void **state)
+static void missing_file_and_pipe(void **state)
 {
     (void)state;
     mdl_error_t err;
     mdl_model_config_t config;
     assert_int_equal(mdl_model_config_read("no-such.json", &config, &err), MDL_E_MISSING);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: waiting would be for ever */
+    assert_int_equal(mdl_model_config_read(path, &config, &err), MDL_E_INPUT);
+    assert_int_equal(unlink(path), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(rope_places),
-        cmocka_unit_test(token_ids),       cmocka_unit_test(refused_files),
-        cmocka_unit_test(missing_file),    cmocka_unit_test(windows),
-        cmocka_unit_test(family_defaults), cmocka_unit_test(longrope),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(rope_places),
+        cmocka_unit_test(token_ids),
+        cmocka_unit_test(refused_files),
+        cmocka_unit_test(missing_file_and_pipe),
+        cmocka_unit_test(windows),
+        cmocka_unit_test(family_defaults),
+        cmocka_unit_test(longrope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -143,7 +144,7 @@ static void every_truncation_and_flipped_bits(void **state)
     }
 }
 
-static void missing_file_and_folder(void **state)
+static void missing_file_folder_and_pipe(void **state)
 {
     (void)state;
     mdl_error_t err;
@@ -151,6 +152,10 @@ static void missing_file_and_folder(void **state)
     assert_int_equal(mdl_safetensors_open("no-such-file", &file, &err), MDL_E_MISSING);
     assert_null(file);
     assert_int_equal(mdl_safetensors_open(".", &file, &err), MDL_E_INPUT);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: waiting would be for ever */
+    assert_int_equal(mdl_safetensors_open(path, &file, &err), MDL_E_INPUT);
+    assert_int_equal(unlink(path), 0);
 }
 
 /* The same numbers in every float type, at places that no type is aligned to. */
@@ -424,7 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_headers),
         cmocka_unit_test(every_truncation_and_flipped_bits),
-        cmocka_unit_test(missing_file_and_folder),
+        cmocka_unit_test(missing_file_folder_and_pipe),
         cmocka_unit_test(conversions),
         cmocka_unit_test(parts),
         cmocka_unit_test(wrong_shapes_and_names),
