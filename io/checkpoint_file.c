@@ -183,10 +183,10 @@ static int put_aside(const char *path, mdl_error_t *err)
 /* Removes what a run that was killed while it wrote left behind. */
 static void sweep(const char *folder)
 {
-    char *pattern = mdl_text("%s/checkpoint-*.h5", folder);
-    if (pattern != NULL)
-        mdl_path_sweep(pattern);
-    free(pattern);
+    char *start = mdl_text("%s/checkpoint-", folder);
+    if (start != NULL)
+        mdl_path_sweep(start);
+    free(start);
 }
 
 int mdl_checkpoint_read_newest(const char *folder, const char *configuration, int64_t max_step,

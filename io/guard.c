@@ -94,7 +94,8 @@ int mdl_guard_check(const char *path, mdl_error_t *err)
     int rc;
     if (n < MDL_GUARD_SIZE || memchr(block, 0, MDL_GUARD_SIZE) == NULL ||
         sscanf(block, "mordal-guard 1 %lld %lld", &skip_offset, &skip_length) != 2 ||
-        skip_length < 0 || (skip_length > 0 && skip_offset < MDL_GUARD_SIZE)) {
+        skip_length < 0 || (skip_length > 0 && skip_offset < MDL_GUARD_SIZE) ||
+        skip_offset > INT64_MAX - skip_length) {
         rc = damaged(path, "it doesn't start as a file of Mordal does", err);
     } else {
         rc = digest_around(file, path, skip_offset, skip_length, digits, err);

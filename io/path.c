@@ -2,9 +2,9 @@
 
 #include "core/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,44 +73,51 @@ char *mdl_path_temporary(const char *path)
     return mdl_text("%s.tmp.%s.%ld", path, host, (long)getpid());
 }
 
-static int sync_path(const char *path, int flags, mdl_error_t *err)
+static int sync_path(const char *path, int is_folder, mdl_error_t *err)
 {
-    int file = open(path, flags);
-    if (file < 0 || fsync(file) != 0) {
-        int rc =
-            mdl_fail(err, MDL_E_IO, "%s: cannot be flushed to disk: %s", path, strerror(errno));
-        if (file >= 0)
-            close(file);
-        return rc;
-    }
-    close(file);
-    return MDL_OK;
+    int file = open(path, is_folder ? O_RDONLY | O_DIRECTORY : O_RDONLY), rc = MDL_OK;
+    /* Some filesystems can't flush folders, and say so by these codes. */
+    if (file < 0 || (fsync(file) != 0 &&
+                     !(is_folder && (errno == EINVAL || errno == EBADF || errno == ENOTSUP))))
+        rc = mdl_fail(err, MDL_E_IO, "%s: cannot be flushed to disk: %s", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    return rc;
+}
+
+/* A new string: the folder that path lies in, with the slash behind it; NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? mdl_text("./") : mdl_text("%.*s", (int)(slash - path + 1), path);
 }
 
 int mdl_path_commit(const char *temporary, const char *path, mdl_error_t *err)
 {
-    int rc = sync_path(temporary, O_RDONLY, err);
+    int rc = sync_path(temporary, 0, err);
     if (rc != MDL_OK)
         return rc;
     if (rename(temporary, path) != 0)
         return mdl_fail(err, MDL_E_IO, "%s: cannot be put in place: %s", path, strerror(errno));
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? mdl_text(".") : mdl_text("%.*s", (int)(slash - path + 1), path);
+    char *folder = folder_of(path);
     if (folder == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for a path");
-    rc = sync_path(folder, O_RDONLY | O_DIRECTORY, err);
+    rc = sync_path(folder, 1, err);
     free(folder);
     return rc;
 }
 
 void mdl_path_sweep(const char *path)
 {
-    char *pattern = mdl_text("%s.tmp.*", path);
-    glob_t found;
-    if (pattern != NULL && glob(pattern, 0, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            unlink(found.gl_pathv[i]);
-        globfree(&found);
-    }
-    free(pattern);
+    char *folder = folder_of(path);
+    const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+    DIR *dir = folder != NULL ? opendir(folder) : NULL;
+    for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL;
+         entry = readdir(dir))
+        if (strncmp(entry->d_name, base, strlen(base)) == 0 &&
+            strstr(entry->d_name + strlen(base), ".tmp.") != NULL)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir != NULL)
+        closedir(dir);
+    free(folder);
 }

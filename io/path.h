@@ -19,12 +19,12 @@ int mdl_path_check_readable(const char *path, const char *advice, int wait, mdl_
  * It starts with path's name and ends in .tmp.<host>.<pid>. */
 char *mdl_path_temporary(const char *path);
 
-/* Flushes temporary to disk, renames it to path and flushes the folder, so that path is either the
- * old file or the whole new one. Not collective. */
+/* Flushes temporary to disk, renames it to path and flushes the folder (where the filesystem can),
+ * so that path is either the old file or the whole new one. Not collective. */
 int mdl_path_commit(const char *temporary, const char *path, mdl_error_t *err);
 
-/* Removes the unfinished files that earlier, killed runs left beside path (names path.tmp.*).
- * Not collective. */
+/* Removes the unfinished files that earlier, killed runs left beside path: those whose names begin
+ * as path's does and go on with ".tmp." somewhere. Not collective. */
 void mdl_path_sweep(const char *path);
 
 #endif

@@ -18,7 +18,7 @@ int mdl_agree(MPI_Comm comm, int rc, mdl_error_t *err)
     if (rank == root) {
         err->code = rc;
         if (err->rank < 0)
-            err->rank = root;
+            MPI_Comm_rank(MPI_COMM_WORLD, &err->rank);
     }
     MPI_Bcast(err, sizeof *err, MPI_BYTE, root, comm);
     return err->code;

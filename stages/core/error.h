@@ -8,7 +8,7 @@
 
 typedef struct {
     int code;       /* one of core/exit.h; MDL_OK while nothing went wrong */
-    int rank;       /* the rank that reported, -1 before ranks agreed */
+    int rank;       /* the rank of all that reported, -1 before ranks agreed */
     char text[768]; /* what, where, why, what to do */
 } mdl_error_t;
 

@@ -20,6 +20,14 @@ answer='printf "{\"error\": 0.%s, \"error_stderr\": 0.01, \"train_seconds\": 2}"
 # shellcheck disable=SC2016
 log='echo "$MORDAL_VE $MORDAL_RATIO_FROM $MORDAL_RATIO_TO" >> "$MORDAL_STUDY_FOLDER/calls.txt"'
 
+has_ended() { # PID; within some seconds
+    for ((tenth = 0; tenth < 100; tenth++)); do
+        kill -0 "$1" 2> /dev/null || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
 # The environment, the working folder, and one call for each mark.
 make_command_study "set -eu
 [ \"\$PWD\" = \"\$MORDAL_STUDY_FOLDER\" ] && [ -d \"\$MORDAL_CHECKPOINT_DIR\" ]
@@ -42,16 +50,16 @@ rm -r study
 make_command_study "$log
 case \$MORDAL_VE in
 good) set -- 20; $answer ;;
-slow) trap '' TERM; sleep 100.25 & wait; sleep 100.25 ;;
+slow) trap '' TERM; sleep 300 & echo \$! > \"\$MORDAL_STUDY_FOLDER/child\"; wait; sleep 300 ;;
 bad) echo working; echo 'CUDA out of memory' >&2; exit 3 ;;
 odd) echo '{\"eror\": 0.1}' > \"\$MORDAL_RESULT\" ;;
-esac" 0.5
+esac" 5
 sed -i 's/tries: 2/tries: 1/' study/STUDY.yaml
 expect 0 'good+lm' mpiexec -n 4 mordal-rung --study study/STUDY.yaml
 grep -q 'bad+lm failed: .*exit code 3; its last words: CUDA out of memory' out.txt || fail "bad"
 grep -q "odd+lm failed: .*unknown key 'eror'; did you mean 'error'" out.txt || fail "odd"
-grep -q 'slow+lm failed: .*it took longer than 0.5 s' out.txt || fail "slow"
-pgrep -f 'sleep 100.25' > /dev/null && fail "the hanging script's children are still there"
+grep -q 'slow+lm failed: .*it took longer than 5 s' out.txt || fail "slow"
+has_ended "$(cat study/child)" || fail "the hanging script's children are still there"
 # Run again, nothing is trained and the result is the same, reasons and all.
 digest="$MORDAL_BUILD_DIR/tests-bin/content_digest"
 before=$("$digest" study/rungs/rung-1.h5) calls=$(wc -l < study/calls.txt)
@@ -105,14 +113,14 @@ rm -r study
 
 # Killed by SIGKILL: the script goes too, and the same command goes on.
 make_command_study "$log
-[ -e \$MORDAL_STUDY_FOLDER/free ] || sleep 61.25
+echo \$\$ > \$MORDAL_STUDY_FOLDER/child.new; mv \$MORDAL_STUDY_FOLDER/child.new \$MORDAL_STUDY_FOLDER/child
+[ -e \$MORDAL_STUDY_FOLDER/free ] || sleep 300
 set -- 25; $answer"
 mordal-rung --study study/STUDY.yaml > /dev/null 2>&1 &
 rung=$!
-while ! pgrep -f 'sleep 61.25' > /dev/null; do sleep 0.1; done
+while [ ! -e study/child ]; do sleep 0.1; done
 kill -KILL "$rung"
 wait "$rung" || true
-sleep 1
-pgrep -f 'sleep 61.25' > /dev/null && fail "the script outlived mordal-rung"
+has_ended "$(cat study/child)" || fail "the script outlived mordal-rung"
 touch study/free
 expect 0 'rung 1' mordal-rung --study study/STUDY.yaml

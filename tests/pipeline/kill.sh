@@ -30,7 +30,7 @@ for tenth in 1 3 4 5 6 7 8 9; do
         kills=$((kills + 1))
     fi
     wait "$run" 2>/dev/null || true
-    pkill -KILL -f "struck/STUDY.yaml" || true
+    pkill -KILL -f "$PWD/struck/STUDY.yaml" || true
 done
 "$bin/mordal" run struck/STUDY.yaml -n 2
 echo "killed $kills times"

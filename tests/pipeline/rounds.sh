@@ -28,14 +28,14 @@ done
 # Killed in the middle of the rounds, twice, without a warning.
 write struck interval
 kills=0
-for seconds in 0.5 1.5; do
+checkpoints() { { find struck/candidates -name 'checkpoint-*.h5' 2>/dev/null || true; } | wc -l; }
+for _ in 1 2; do
+    before=$(checkpoints)
     setsid "$bin/mordal" run struck/STUDY.yaml -n 2 >struck.log 2>&1 &
     run=$!
-    for ((tenth = 0; tenth < 600; tenth++)); do
-        [[ ! -d struck/candidates ]] || break
-        sleep 0.1
+    while kill -0 "$run" 2>/dev/null && [[ $(checkpoints) -le $before ]]; do
+        sleep 0.05
     done
-    sleep "$seconds"
     if kill -0 "$run" 2>/dev/null; then
         kill -KILL -- "-$run"
         kills=$((kills + 1))

@@ -1,3 +1,4 @@
+#include "io/path.h"
 #include "io/result.h"
 
 #include <setjmp.h>
@@ -40,6 +41,29 @@ static void round_trip(void **state)
     assert_int_equal(mdl_result_open(path, "mordal-other", 1, "", &file, &err), MDL_E_INPUT);
     assert_int_equal(mdl_result_open(path, "mordal-test", 2, "", &file, &err), MDL_E_INPUT);
     assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
+}
+
+static void touch(const char *name)
+{
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    fclose(file);
+}
+
+/* Letters that mean something to a shell, too. */
+static void unfinished_files_are_swept(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    assert_int_equal(mdl_path_make_folder("odd[1]", &err), MDL_OK);
+    assert_int_equal(mdl_path_make_folder("odd1", &err), MDL_OK);
+    touch("odd[1]/r.h5.tmp.host.12");
+    touch("odd[1]/r.h5");
+    touch("odd1/r.h5.tmp.host.12");
+    mdl_path_sweep("odd[1]/r.h5");
+    assert_int_not_equal(access("odd[1]/r.h5.tmp.host.12", F_OK), 0);
+    assert_int_equal(access("odd[1]/r.h5", F_OK), 0);
+    assert_int_equal(access("odd1/r.h5.tmp.host.12", F_OK), 0);
 }
 
 static void changes_are_named(void **state)
@@ -125,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(unfinished_files_are_swept),
         cmocka_unit_test(changes_are_named),
         cmocka_unit_test(an_unfinished_result_leaves_the_old_one),
         cmocka_unit_test(every_flipped_byte_is_seen),

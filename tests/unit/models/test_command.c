@@ -107,28 +107,39 @@ static void a_child_has_its_variables_and_its_folder(void **state)
     assert_string_equal(line + 7, folder);
 }
 
+/* Waits until the command has made its file ready: its traps are set. */
+static void wait_until_ready(void)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    char ready[300];
+    snprintf(ready, sizeof ready, "%s/ready", folder);
+    for (int i = 0; i < 1000 && access(ready, F_OK) != 0; i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(unlink(ready), 0);
+}
+
 /* A command that saves on SIGTERM has its time; one that ignores it is killed. */
 static void a_child_is_ended(void **state)
 {
     (void)state;
     mdl_child_t child;
-    const struct timespec pause = {.tv_nsec = 200000000};
     assert_int_equal(
-        mdl_child_start("(trap 'sleep 0.2; touch saved; exit 75' TERM; sleep 50 & wait)", folder,
-                        log_path, NULL, 0, &child, &err),
+        mdl_child_start(
+            "(trap 'sleep 0.2; touch saved; exit 75' TERM; touch ready; sleep 50 & wait)", folder,
+            log_path, NULL, 0, &child, &err),
         MDL_OK);
-    nanosleep(&pause, NULL);
+    wait_until_ready();
     assert_false(mdl_child_ended(&child));
-    mdl_child_end(&child, 5);
+    mdl_child_end(&child, 20);
     int status = mdl_child_close(&child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 75);
     snprintf(path, sizeof path, "%s/saved", folder);
     assert_int_equal(access(path, F_OK), 0);
-    assert_int_equal(
-        mdl_child_start("(trap '' TERM; sleep 50)", folder, log_path, NULL, 0, &child, &err),
-        MDL_OK);
-    nanosleep(&pause, NULL);
+    assert_int_equal(mdl_child_start("(trap '' TERM; touch ready; sleep 50)", folder, log_path,
+                                     NULL, 0, &child, &err),
+                     MDL_OK);
+    wait_until_ready();
     mdl_child_end(&child, 0.1);
     status = mdl_child_close(&child);
     assert_true(WIFSIGNALED(status));

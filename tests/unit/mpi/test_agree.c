@@ -42,6 +42,20 @@ static void a_failure_outweighs_a_clean_stop(void **state)
     assert_int_equal(err.rank, 1);
 }
 
+/* A candidate's group agrees first, then all groups: the rank is the one of all. */
+static void the_rank_is_that_of_the_world(void **state)
+{
+    (void)state;
+    mdl_error_t err = {0};
+    MPI_Comm pair;
+    int last = rank == n_rank - 1;
+    MPI_Comm_split(MPI_COMM_WORLD, rank / 2, rank, &pair);
+    int rc = mdl_agree(pair, last ? mdl_fail(&err, MDL_E_IO, "full") : MDL_OK, &err);
+    assert_int_equal(mdl_agree(MPI_COMM_WORLD, rc, &err), MDL_E_IO);
+    assert_int_equal(err.rank, n_rank - 1);
+    MPI_Comm_free(&pair);
+}
+
 int main(int argc, char **argv)
 {
     MPI_Init(&argc, &argv);
@@ -51,6 +65,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(all_well),
         cmocka_unit_test(last_rank_fails_for_all),
         cmocka_unit_test(a_failure_outweighs_a_clean_stop),
+        cmocka_unit_test(the_rank_is_that_of_the_world),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
