@@ -40,6 +40,57 @@ __device__ inline void take_scores(running *now, int r, const float *scores, con
         row[k] *= shrink;
 }
 
+/* A warp's 16 queries. */
+struct own_queries {
+    int64_t first, end; /* positions: of the first one, and behind the last one of all */
+    const factor *q;    /* [SIDE, LD<N>] */
+    float *scores;      /* [SIDE, LD_SQUARE] for a tile of keys */
+    factor *shares;     /* [SIDE, LD_SQUARE] */
+    float *sums;        /* [SIDE, LD<N>] of shares times values so far */
+    running now;
+};
+
+/* Takes the keys and values of a tile, from position key on. */
+template <int N>
+__device__ inline void take_tile(own_queries *own, const factor *k_tile, const factor *v_tile,
+                                 const mdl_attention_t &shape, int64_t key)
+{
+    int lane = (int)threadIdx.x % WARP;
+    multiply_heads<N>(own->scores, own->q, k_tile);
+    __syncwarp();
+    for (int r = 0; r < SIDE; r++) {
+        int64_t query = own->first + r;
+        bool there = query < own->end;
+        bool seen[2] = {there && sees(shape, query, key + lane),
+                        there && sees(shape, query, key + lane + WARP)};
+        take_scores(&own->now, r, own->scores + r * LD_SQUARE, seen, shape.scale,
+                    own->shares + r * LD_SQUARE, own->sums + r * LD<N>, N * SIDE);
+    }
+    __syncwarp();
+    for (int n = 0; n < N; n++) {
+        sum_t sum;
+        wmma::load_matrix_sync(sum, own->sums + n * SIDE, LD<N>, wmma::mem_row_major);
+        add_shares<N>(sum, own->shares, v_tile + n * SIDE);
+        wmma::store_matrix_sync(own->sums + n * SIDE, sum, LD<N>, wmma::mem_row_major);
+    }
+}
+
+/* out and log_sum: of the head, at position 0. */
+template <int N>
+__device__ inline void store_queries(float *out, int64_t ld_out, float *log_sum,
+                                     const own_queries &own, int n_feat)
+{
+    int lane = (int)threadIdx.x % WARP;
+    for (int r = 0; r < SIDE && own.first + r < own.end; r++) {
+        float total = __shfl_sync(0xffffffffu, own.now.sum, r);
+        float *y = out + (own.first + r) * ld_out;
+        for (int i = lane; i < n_feat; i += WARP)
+            y[i] = own.sums[r * LD<N> + i] / total;
+        if (lane == r)
+            log_sum[own.first + r] = own.now.largest + logf(own.now.sum);
+    }
+}
+
 /* Block (x, y): head y, the queries first + x ROWS on. */
 template <int N>
 __global__ void attend(float *out, float *log_sum, const float *qkv, mdl_attention_t shape,
@@ -47,52 +98,33 @@ __global__ void attend(float *out, float *log_sum, const float *qkv, mdl_attenti
 {
     extern __shared__ __align__(128) unsigned char parts_of_block[];
     shared_parts parts = {parts_of_block};
-    int n_feat = (int)shape.n_head_feat, lane = (int)threadIdx.x % WARP;
-    int own_row = (int)threadIdx.x / WARP * SIDE;
+    int n_feat = (int)shape.n_head_feat, own_row = (int)threadIdx.x / WARP * SIDE;
     int64_t head = blockIdx.y, kv_head = head / (shape.n_head / shape.n_kv_head);
-    int64_t query = first + (int64_t)blockIdx.x * ROWS, end = first + n_row, own = query + own_row;
+    int64_t query = first + (int64_t)blockIdx.x * ROWS, end = first + n_row;
     int64_t last = query + ROWS < end ? query + ROWS : end;
     head_rows k = {qkv + (shape.n_head + kv_head) * n_feat, shape.ld_qkv};
     head_rows v = {k.at + shape.n_kv_head * n_feat, shape.ld_qkv};
     factor *q_tile = parts.take<factor>(HEAD_BYTES<N>), *k_tile = parts.take<factor>(HEAD_BYTES<N>);
     factor *v_tile = parts.take<factor>(HEAD_BYTES<N>);
-    float *scores = parts.take<float>(SCORE_BYTES) + own_row * LD_SQUARE;
-    factor *shares = parts.take<factor>(SHARE_BYTES) + own_row * LD_SQUARE;
-    float *sums = parts.take<float>(2 * HEAD_BYTES<N>) + own_row * LD<N>;
-    running now;
-    for (int i = lane; i < SIDE * LD<N>; i += WARP)
-        sums[i] = 0.0f;
+    own_queries own;
+    own.first = query + own_row;
+    own.end = end;
+    own.q = q_tile + own_row * LD<N>;
+    own.scores = parts.take<float>(SCORE_BYTES) + own_row * LD_SQUARE;
+    own.shares = parts.take<factor>(SHARE_BYTES) + own_row * LD_SQUARE;
+    own.sums = parts.take<float>(2 * HEAD_BYTES<N>) + own_row * LD<N>;
+    for (int i = (int)threadIdx.x % WARP; i < SIDE * LD<N>; i += WARP)
+        own.sums[i] = 0.0f;
     load_rounded<N>(q_tile, {qkv + head * n_feat, shape.ld_qkv}, query, end, n_feat);
     for (int64_t key = first_seen(shape, query) / ROWS * ROWS; key < last; key += ROWS) {
         load_rounded<N>(k_tile, k, key, last, n_feat);
         load_rounded<N>(v_tile, v, key, last, n_feat);
         __syncthreads();
-        multiply_heads<N>(scores, q_tile + own_row * LD<N>, k_tile);
-        __syncwarp();
-        for (int r = 0; r < SIDE; r++) {
-            bool there = own + r < end;
-            bool seen[2] = {there && sees(shape, own + r, key + lane),
-                            there && sees(shape, own + r, key + lane + WARP)};
-            take_scores(&now, r, scores + r * LD_SQUARE, seen, shape.scale, shares + r * LD_SQUARE,
-                        sums + r * LD<N>, N * SIDE);
-        }
-        __syncwarp();
-        for (int n = 0; n < N; n++) {
-            sum_t sum;
-            wmma::load_matrix_sync(sum, sums + n * SIDE, LD<N>, wmma::mem_row_major);
-            add_shares<N>(sum, shares, v_tile + n * SIDE);
-            wmma::store_matrix_sync(sums + n * SIDE, sum, LD<N>, wmma::mem_row_major);
-        }
+        take_tile<N>(&own, k_tile, v_tile, shape, key);
         __syncthreads();
     }
-    for (int r = 0; r < SIDE && own + r < end; r++) {
-        float total = __shfl_sync(0xffffffffu, now.sum, r);
-        float *y = out + (own + r) * shape.n_head * n_feat + head * n_feat;
-        for (int i = lane; i < n_feat; i += WARP)
-            y[i] = sums[r * LD<N> + i] / total;
-        if (lane == r)
-            log_sum[head * ld_log_sum + own + r] = now.largest + logf(now.sum);
-    }
+    store_queries<N>(out + head * n_feat, shape.n_head * n_feat, log_sum + head * ld_log_sum, own,
+                     n_feat);
 }
 
 } // namespace tensor
