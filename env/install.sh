@@ -8,7 +8,7 @@ usage() {
     cat <<'USAGE'
 usage: env/install.sh [--prefix DIR] [--test-packages] [--no-quickstart]
   --prefix DIR      also install into DIR: bin, man pages, job scripts, module file
-  --test-packages   also install what the tests need
+  --test-packages   also install what the tests need, and let no compiler warning pass
   --no-quickstart   don't run docs/quickstart
 USAGE
 }
@@ -64,6 +64,9 @@ install_packages() {
 
 build() {
     local words=(-S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release)
+    if [[ $sections == *test* ]]; then
+        words+=(-DCMAKE_COMPILE_WARNING_AS_ERROR=ON)
+    fi
     if [[ $prefix ]]; then
         words+=("-DCMAKE_INSTALL_PREFIX=$(realpath -m "$prefix")")
     fi

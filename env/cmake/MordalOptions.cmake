@@ -11,7 +11,7 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 
 add_library(mordal_flags INTERFACE)
 target_compile_definitions(mordal_flags INTERFACE _POSIX_C_SOURCE=200809L)
-target_compile_options(mordal_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+target_compile_options(mordal_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes
                        $<$<CONFIG:Release>:-O3> -fno-math-errno -ffp-contract=off)
 target_include_directories(mordal_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}
                            ${CMAKE_SOURCE_DIR}/stages)

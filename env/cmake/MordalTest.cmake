@@ -1,10 +1,12 @@
 # How tests are registered. Every test has a label for its area and a time limit; MPI tests take
 # the resource lock cpu_mpi so that they don't fight for cores.
 find_package(cmocka REQUIRED CONFIG)
+get_filename_component(MORDAL_MPI_BIN ${MPIEXEC_EXECUTABLE} DIRECTORY)
 set(MORDAL_TEST_ENV OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
     OMPI_MCA_mpi_yield_when_idle=1
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 "PATH=${CMAKE_BINARY_DIR}/bin:/usr/bin:/bin:$ENV{PATH}"
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 
+    "PATH=${CMAKE_BINARY_DIR}/bin:${MORDAL_MPI_BIN}:/usr/bin:/bin:$ENV{PATH}"
     MORDAL_SOURCE_DIR=${CMAKE_SOURCE_DIR} MORDAL_BUILD_DIR=${CMAKE_BINARY_DIR}
     "ASAN_OPTIONS=detect_leaks=0" "HDF5_USE_FILE_LOCKING=FALSE")
 
@@ -36,7 +38,8 @@ function(mordal_add_unit_test name source)
     endif()
     foreach(ranks ${ARG_RANKS})
         add_test(NAME mpi.${name}.np${ranks}
-                 COMMAND mpiexec -n ${ranks} $<TARGET_FILE:test_${name}>
+                 COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks}
+                         $<TARGET_FILE:test_${name}>
                  WORKING_DIRECTORY ${folder})
         mordal_test_properties(mpi.${name}.np${ranks} mpi ${ARG_TIMEOUT})
         set_tests_properties(mpi.${name}.np${ranks} PROPERTIES PROCESSORS ${ranks}

@@ -21,6 +21,8 @@ class Mordal(CMakePackage):
     depends_on("hdf5@1.10.8:+mpi")
     depends_on("openblas")
     depends_on("netlib-scalapack", when="+scalapack")
+    depends_on("libpng")
+    depends_on("libjpeg-turbo")
     depends_on("libyaml")
     depends_on("jansson")
     depends_on("cminpack")
