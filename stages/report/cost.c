@@ -174,7 +174,7 @@ static void draw_stages(mdl_buffer_t *page, const mdl_cost_t *cost, const mdl_re
         add_bar(bars, &n_bar, name, cost->rung[k]);
     }
     if (input->has_regress)
-        add_bar(bars, &n_bar, "regression", cost->regress);
+        add_bar(bars, &n_bar, input->regress.n_round > 0 ? "rounds" : "regression", cost->regress);
     if (input->has_final)
         add_bar(bars, &n_bar, "final training", cost->final);
     if (input->has_regress)

@@ -25,14 +25,14 @@ typedef struct {
 } outcome_t;
 
 static int list_samples(const mdl_score_job_t *job, const mdl_archive_t *archive,
-                        const mdl_label_table_t *labels, mdl_sample_t **samples, int64_t *n,
+                        const mdl_label_table_t *labels, mdl_labelled_t **samples, int64_t *n,
                         mdl_error_t *err)
 {
     int rc = mdl_alloc(samples, (size_t)labels->n, sizeof **samples, "samples", err);
     if (rc != MDL_OK)
         return rc;
     for (*n = 0; *n < labels->n; ++*n)
-        (*samples)[*n] = (mdl_sample_t){labels->id[*n], labels->label[*n]};
+        (*samples)[*n] = (mdl_labelled_t){labels->id[*n], labels->label[*n]};
     rc = mdl_samples_keep(archive, *samples, n, err);
     if (rc == MDL_OK && job->warn && (*n < labels->n || *n < archive->n_sample))
         mdl_log_rank(MDL_LOG_WARN,
@@ -46,7 +46,7 @@ static int list_samples(const mdl_score_job_t *job, const mdl_archive_t *archive
 static int score_by_labels(const mdl_score_job_t *job, const mdl_archive_t *archive,
                            const mdl_label_table_t *labels, outcome_t *outcome, mdl_error_t *err)
 {
-    mdl_sample_t *samples = NULL;
+    mdl_labelled_t *samples = NULL;
     int32_t *class_of = NULL;
     double *x = NULL;
     int64_t n, n_class, n_feat = archive->n_feat;
@@ -73,12 +73,12 @@ done:
 
 /* The samples that the model and all embeddings have. */
 static int list_common(const mdl_archive_t *archive, mdl_archive_t *const *embeddings,
-                       int64_t n_embedding, mdl_sample_t **samples, int64_t *n, mdl_error_t *err)
+                       int64_t n_embedding, mdl_labelled_t **samples, int64_t *n, mdl_error_t *err)
 {
     int rc;
     MDL_TRY(mdl_alloc(samples, (size_t)archive->n_sample, sizeof **samples, "samples", err));
     for (*n = 0; *n < archive->n_sample; ++*n)
-        (*samples)[*n] = (mdl_sample_t){archive->sample_ids[*n], NULL};
+        (*samples)[*n] = (mdl_labelled_t){archive->sample_ids[*n], NULL};
     for (int64_t k = 0; k < n_embedding; k++) {
         MDL_TRY(mdl_samples_keep(embeddings[k], *samples, n, err));
         if (embeddings[k]->n_feat != embeddings[0]->n_feat)
@@ -101,7 +101,7 @@ static int score_by_embeddings(const mdl_score_job_t *job, const mdl_archive_t *
 {
     mdl_archive_t *embeddings[MAX_EMBEDDING] = {NULL};
     double *labels[MAX_EMBEDDING] = {NULL}, weight[MAX_EMBEDDING], *x = NULL;
-    mdl_sample_t *samples = NULL;
+    mdl_labelled_t *samples = NULL;
     int64_t n;
     int rc;
     for (int64_t k = 0; k < job->n_embedding; k++)

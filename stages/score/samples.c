@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* The archive's row of each sample, -1 without. */
-static int find_rows(const mdl_archive_t *archive, const mdl_sample_t *samples, int64_t n,
+static int find_rows(const mdl_archive_t *archive, const mdl_labelled_t *samples, int64_t n,
                      int64_t **rows, mdl_error_t *err)
 {
     const char **ids = NULL;
@@ -20,7 +20,7 @@ done:
     return rc;
 }
 
-int mdl_samples_keep(const mdl_archive_t *archive, mdl_sample_t *samples, int64_t *n,
+int mdl_samples_keep(const mdl_archive_t *archive, mdl_labelled_t *samples, int64_t *n,
                      mdl_error_t *err)
 {
     int64_t *rows, n_kept = 0;
@@ -41,7 +41,7 @@ static void mean_over_tokens(const double *tokens, int64_t n_token, int64_t n_fe
             out[j] += tokens[t * n_feat + j] / (double)n_token;
 }
 
-int mdl_samples_read(const mdl_archive_t *archive, const mdl_sample_t *samples, int64_t n,
+int mdl_samples_read(const mdl_archive_t *archive, const mdl_labelled_t *samples, int64_t n,
                      double **x, mdl_error_t *err)
 {
     const int64_t n_feat = archive->n_feat;
@@ -75,8 +75,8 @@ static int by_text(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-int mdl_samples_number(const mdl_sample_t *samples, int64_t n, int32_t *class_of, int64_t *n_class,
-                       mdl_error_t *err)
+int mdl_samples_number(const mdl_labelled_t *samples, int64_t n, int32_t *class_of,
+                       int64_t *n_class, mdl_error_t *err)
 {
     const char **classes;
     int64_t n_found = 0;
