@@ -99,7 +99,7 @@ static int take_type(const char **at, mdl_npy_t *npy, mdl_error_t *err)
         why = "big-endian; convert it with x.astype('<f4')";
     else if (strchr(word, 'O') != NULL)
         why = "Python objects; they are never read, convert it with x.astype('<f4')";
-    else if (strchr("iub", word[word[0] != '\0']) != NULL)
+    else if (strlen(word) > 1 && strchr("iub", word[1]) != NULL)
         why = "integers; activations are floats, convert it with x.astype('<f4')";
     else if (strchr(word, 'V') != NULL)
         why = "raw bytes (bfloat16 has no NumPy type: save it as .safetensors or float32)";
@@ -145,6 +145,9 @@ static int parse_header(const char *text, mdl_npy_t *npy, mdl_error_t *err)
         if (!take(&text, ',') && *text != '}')
             return refuse(npy, "its header is damaged", err);
     }
+    skip_space(&text);
+    if (*text != '\0')
+        return refuse(npy, "its header goes on behind the dict; it is damaged", err);
     return seen == 7 ? MDL_OK : refuse(npy, "its header lacks descr, fortran_order or shape", err);
 }
 
@@ -196,6 +199,9 @@ static int start(mdl_npy_t *npy, const char *path, const char *mode, mdl_error_t
     *npy = (mdl_npy_t){.path = mdl_text("%s", path)};
     if (npy->path == NULL)
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path);
+    struct stat info;
+    if (mode[0] == 'r' && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return refuse(npy, "is no regular file", err); /* a pipe would wait for its writer */
     npy->file = fopen(path, mode);
     if (npy->file == NULL)
         return mdl_fail(err, mode[0] == 'r' && errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,
@@ -210,8 +216,8 @@ int mdl_npy_open(const char *path, mdl_npy_t *npy, mdl_error_t *err)
     struct stat info;
     int rc;
     MDL_TRY(start(npy, path, "rb", err));
-    if (fstat(fileno(npy->file), &info) != 0 || !S_ISREG(info.st_mode))
-        MDL_TRY(refuse(npy, "is no regular file", err));
+    if (fstat(fileno(npy->file), &info) != 0)
+        MDL_TRY(mdl_fail(err, MDL_E_IO, "%s: cannot be read: %s", path, strerror(errno)));
     MDL_TRY(read_header(npy, &text, info.st_size, err));
     MDL_TRY(parse_header(text, npy, err));
     rc = check_length(npy, info.st_size, err);

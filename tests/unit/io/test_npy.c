@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -94,8 +95,9 @@ static void bad_headers(void **state)
         {1, -1, "{'descr': '|O', 'fortran_order': False, 'shape': (3, 2), }", 24, "objects"},
         {1, -1, "{'descr': '<V2', 'fortran_order': False, 'shape': (3, 2), }", 12, "bfloat16"},
         {1, -1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3, 2), }", 48, "not a float"},
-        {1, -1, "{'descr': '<', 'fortran_order': False, 'shape': (3, 2), }", 48, "dtype"},
-        {1, -1, "{'descr': '', 'fortran_order': False, 'shape': (3, 2), }", 48, "dtype"},
+        {1, -1, "{'descr': '<', 'fortran_order': False, 'shape': (3, 2), }", 48, "not a float"},
+        {1, -1, "{'descr': '', 'fortran_order': False, 'shape': (3, 2), }", 48, "not a float"},
+        {1, -1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), } {}", 24, "behind"},
         {1, -1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3, 2), }", 24,
          "structure"},
         {1, -1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }", 23, "truncated"},
@@ -151,6 +153,10 @@ static void missing_files(void **state)
     mdl_npy_t npy;
     assert_int_equal(mdl_npy_open("nowhere.npy", &npy, &err), MDL_E_MISSING);
     assert_int_equal(mdl_npy_open(".", &npy, &err), MDL_E_INPUT);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(mdl_npy_open(path, &npy, &err), MDL_E_INPUT);
+    assert_int_equal(unlink(path), 0);
     const int64_t dims[2] = {1, 1};
     assert_int_equal(mdl_npy_create("/proc/x.npy", MDL_FLOAT32, 2, dims, &npy, &err), MDL_E_IO);
     assert_int_equal(mdl_npy_create(path, MDL_BFLOAT16, 2, dims, &npy, &err), MDL_E_INPUT);
