@@ -1,8 +1,7 @@
-#include "io/safetensors.h"
+#include "io/safetensors_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +10,6 @@
 
 /* The format's own limit on the JSON header. */
 #define MAX_HEADER_BYTE ((uint64_t)100 * 1000 * 1000)
-
-/* Bytes of a tensor that are read at a time, few enough to stay in the cache until they are
- * converted and checked. */
-enum { PIECE_BYTES = 256 << 10, PAGE_BYTES = 4096 };
-
-struct mdl_safetensors {
-    char *path;
-    int fd;
-    int64_t n_byte;
-    json_t *header; /* owns the names */
-    int64_t n_tensor;
-    mdl_tensor_t *tensor; /* [n_tensor], sorted by name */
-};
 
 static const struct {
     const char *name;
@@ -65,9 +51,8 @@ static int open_file(mdl_safetensors_t *file, mdl_error_t *err)
     return MDL_OK;
 }
 
-/* The n_byte bytes at offset, in as many reads as it takes. */
-static int read_bytes(const mdl_safetensors_t *file, int64_t offset, int64_t n_byte, void *out,
-                      mdl_error_t *err)
+int mdl_safetensors_read_bytes(const mdl_safetensors_t *file, int64_t offset, int64_t n_byte,
+                               void *out, mdl_error_t *err)
 {
     for (int64_t at = 0; at < n_byte;) {
         ssize_t n_got = pread(file->fd, (char *)out + at, (size_t)(n_byte - at), offset + at);
@@ -92,7 +77,7 @@ static int parse_header(mdl_safetensors_t *file, int64_t *data_start, mdl_error_
     uint64_t length = 0;
     char *text = NULL;
     json_error_t where;
-    MDL_TRY(read_bytes(file, 0, sizeof prefix, prefix, err));
+    MDL_TRY(mdl_safetensors_read_bytes(file, 0, sizeof prefix, prefix, err));
     for (int i = 7; i >= 0; i--)
         length = length << 8 | prefix[i];
     if (length < 2 || length > MAX_HEADER_BYTE || length > (uint64_t)file->n_byte - 8)
@@ -102,7 +87,7 @@ static int parse_header(mdl_safetensors_t *file, int64_t *data_start, mdl_error_
                      "or no safetensors file",
                      file->path, (unsigned long long)length, (long long)file->n_byte));
     MDL_TRY(mdl_alloc(&text, (size_t)length, 1, "a header of safetensors", err));
-    MDL_TRY(read_bytes(file, sizeof prefix, (int64_t)length, text, err));
+    MDL_TRY(mdl_safetensors_read_bytes(file, sizeof prefix, (int64_t)length, text, err));
     file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
     if (file->header == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is no valid JSON at byte %d: %s",
@@ -290,146 +275,4 @@ const mdl_tensor_t *mdl_safetensors_find(const mdl_safetensors_t *file, const ch
 {
     mdl_tensor_t key = {.name = name};
     return bsearch(&key, file->tensor, (size_t)file->n_tensor, sizeof key, by_name);
-}
-
-static const mdl_encoding_t encodings[] = {[MDL_DTYPE_F64] = MDL_FLOAT64,
-                                           [MDL_DTYPE_F32] = MDL_FLOAT32,
-                                           [MDL_DTYPE_F16] = MDL_FLOAT16,
-                                           [MDL_DTYPE_BF16] = MDL_BFLOAT16};
-
-/* 1 where copies are several times slower on some processors (Zen 3), the kernel's and memcpy's: to
- * a target that lies 1 to 63 bytes further into its page than the source, here in the file. */
-static int is_slow_target(const void *target, int64_t offset)
-{
-    uintptr_t further = ((uintptr_t)target - (uintptr_t)offset) % PAGE_BYTES;
-    return further > 0 && further < 64;
-}
-
-/* out [n] = the values at source. Returns the index of the first that isn't finite in out, -1 when
- * all are. */
-static int64_t convert(mdl_encoding_t from, const char *source, mdl_encoding_t to, char *out,
-                       int64_t n)
-{
-    enum { BLOCK = 8192 }; /* values that stay in the cache until they are checked */
-    const int64_t n_from = (int64_t)mdl_encoding_size(from), n_to = (int64_t)mdl_encoding_size(to);
-    for (int64_t at = 0; at < n; at += BLOCK) {
-        size_t n_here = (size_t)(n - at < BLOCK ? n - at : BLOCK);
-        if (source != out)
-            mdl_float_convert(from, source + at * n_from, to, out + at * n_to, n_here);
-        int64_t bad = mdl_float_first_bad(to, out + at * n_to, n_here);
-        if (bad >= 0)
-            return at + bad;
-    }
-    return -1;
-}
-
-/* Reads the values first .. first + n - 1 in pieces: into out where they stay as they are and that
- * isn't slow, else through a buffer, half a page away from where either copy would be slow. */
-static int read_values(const mdl_safetensors_t *file, const mdl_tensor_t *tensor, int64_t first,
-                       int64_t n, mdl_encoding_t to, char *out, mdl_error_t *err)
-{
-    const mdl_encoding_t from = encodings[tensor->dtype];
-    const int64_t size = (int64_t)dtypes[tensor->dtype].size, n_piece = PIECE_BYTES / size;
-    const int64_t n_to = (int64_t)mdl_encoding_size(to), begin = tensor->offset + first * size;
-    char *buffer = NULL;
-    int rc = MDL_OK;
-    const int straight = from == to && !is_slow_target(out, begin);
-    if (!straight)
-        MDL_TRY(mdl_alloc_aligned(&buffer,
-                                  (size_t)((n < n_piece ? n : n_piece) * size) + PAGE_BYTES, 1,
-                                  "a piece of a tensor", err));
-    for (int64_t at = 0; at < n; at += n_piece) {
-        int64_t n_here = n - at < n_piece ? n - at : n_piece, offset = begin + at * size;
-        char *target = out + at * n_to;
-        int64_t in_page = (offset + PAGE_BYTES / 2) % PAGE_BYTES / size * size;
-        char *source = straight ? target : buffer + in_page;
-        MDL_TRY(read_bytes(file, offset, n_here * size, source, err));
-        int64_t bad = convert(from, source, to, target, n_here);
-        if (bad >= 0)
-            MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: value %lld is not finite",
-                             file->path, tensor->name, (long long)(first + at + bad)));
-    }
-done:
-    free(buffer);
-    return rc;
-}
-
-static void shape_text(int n_dim, const int64_t *dims, char *text, size_t n_text)
-{
-    size_t at = 0;
-    text[0] = '\0';
-    for (int i = 0; i < n_dim && at < n_text; i++)
-        at += (size_t)snprintf(text + at, n_text - at, "%s%lld", i > 0 ? ", " : "",
-                               (long long)dims[i]);
-}
-
-/* The tensor, which must have the shape that the caller says and a dtype that becomes float32. */
-static int find_float(const mdl_safetensors_t *file, const char *name, int n_dim,
-                      const int64_t *dims, const mdl_tensor_t **found, mdl_error_t *err)
-{
-    const mdl_tensor_t *tensor = mdl_safetensors_find(file, name);
-    if (tensor == NULL)
-        return mdl_fail(err, MDL_E_INPUT, "%s has no tensor %s", file->path, name);
-    int same = tensor->n_dim == n_dim;
-    for (int i = 0; same && i < n_dim; i++)
-        same = tensor->dims[i] == dims[i];
-    if (!same) {
-        char has[128], needs[128];
-        shape_text(tensor->n_dim, tensor->dims, has, sizeof has);
-        shape_text(n_dim, dims, needs, sizeof needs);
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s: tensor %s has shape (%s) where (%s) is needed; its configuration "
-                        "belongs to another model",
-                        file->path, name, has, needs);
-    }
-    if (tensor->dtype > MDL_DTYPE_BF16)
-        return mdl_fail(err, MDL_E_INPUT,
-                        "%s: tensor %s has dtype %s; save it as F32, F16, BF16 or F64", file->path,
-                        name, mdl_dtype_name(tensor->dtype));
-    *found = tensor;
-    return MDL_OK;
-}
-
-int mdl_safetensors_check(const mdl_safetensors_t *file, const char *name, int n_dim,
-                          const int64_t *dims, mdl_error_t *err)
-{
-    const mdl_tensor_t *tensor;
-    return find_float(file, name, n_dim, dims, &tensor, err);
-}
-
-static int check_range(const mdl_tensor_t *tensor, int64_t first, int64_t n, mdl_error_t *err)
-{
-    if (first < 0 || n < 0 || n > tensor->n_value - first)
-        return mdl_fail(err, MDL_E_INTERNAL, "tensor %s: values %lld to %lld aren't all there",
-                        tensor->name, (long long)first, (long long)(first + n));
-    return MDL_OK;
-}
-
-int mdl_safetensors_read_part(const mdl_safetensors_t *file, const char *name, int n_dim,
-                              const int64_t *dims, int64_t first, int64_t n,
-                              mdl_encoding_t encoding, void *out, mdl_error_t *err)
-{
-    const mdl_tensor_t *tensor = NULL;
-    int rc = find_float(file, name, n_dim, dims, &tensor, err);
-    if (rc == MDL_OK)
-        rc = check_range(tensor, first, n, err);
-    return rc == MDL_OK ? read_values(file, tensor, first, n, encoding, out, err) : rc;
-}
-
-int mdl_safetensors_read_float(const mdl_safetensors_t *file, const char *name, int n_dim,
-                               const int64_t *dims, float *out, mdl_error_t *err)
-{
-    const mdl_tensor_t *tensor = NULL;
-    int rc = find_float(file, name, n_dim, dims, &tensor, err);
-    return rc == MDL_OK
-               ? read_values(file, tensor, 0, tensor->n_value, MDL_FLOAT32, (char *)out, err)
-               : rc;
-}
-
-int mdl_safetensors_read_raw(const mdl_safetensors_t *file, const mdl_tensor_t *tensor,
-                             int64_t first, int64_t n, void *out, mdl_error_t *err)
-{
-    const int64_t size = (int64_t)dtypes[tensor->dtype].size;
-    int rc = check_range(tensor, first, n, err);
-    return rc == MDL_OK ? read_bytes(file, tensor->offset + first * size, n * size, out, err) : rc;
 }
