@@ -14,7 +14,7 @@ typedef struct {
                              sequence begins, when several stand behind one another; NULL: 0 */
 } mdl_attention_t;
 
-/* Numbers of scratch that both functions need for up to n_row positions on the processor. */
+/* Numbers of scratch that these functions need for up to n_row positions on the processor. */
 int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
 
 /* Attends from positions first .. first + n_row - 1 to all positions up to each, or to the last
@@ -27,6 +27,12 @@ int64_t mdl_attention_n_scratch(const mdl_attention_t *shape, int64_t n_row);
 void mdl_attention_forward(float *out, float *log_sum, float *scratch, const float *qkv,
                            const mdl_attention_t *shape, int64_t first, int64_t n_row,
                            int64_t ld_log_sum);
+
+/* mdl_attention_forward of n_row single positions, at [n_row] in any order; out and scratch as for
+ * the last of them. */
+void mdl_attention_each(float *out, float *log_sum, float *scratch, const float *qkv,
+                        const mdl_attention_t *shape, const int32_t *at, int64_t n_row,
+                        int64_t ld_log_sum);
 
 /* dqkv [n_row, ld_qkv] is set to the gradient for qkv (rotated q and k), given dout and the
  * forward's out [n_row, n_head * n_head_feat], log_sum and qkv, for positions 0 .. n_row - 1.

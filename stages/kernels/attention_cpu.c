@@ -108,6 +108,14 @@ void mdl_attention_forward(float *out, float *log_sum, float *scratch, const flo
     }
 }
 
+void mdl_attention_each(float *out, float *log_sum, float *scratch, const float *qkv,
+                        const mdl_attention_t *shape, const int32_t *at, int64_t n_row,
+                        int64_t ld_log_sum)
+{
+    for (int64_t i = 0; i < n_row; i++)
+        mdl_attention_forward(out, log_sum, scratch, qkv, shape, at[i], 1, ld_log_sum);
+}
+
 /* Turns score, as in softmax_causal, into the probabilities and dscore (the gradient for them) into
  * the gradient for the scores before the softmax. dout, out, log_sum: of position 0. */
 MDL_CLONES

@@ -82,6 +82,9 @@ typedef struct {
     void (*attention_forward)(float *out, float *log_sum, float *scratch, const float *qkv,
                               const mdl_attention_t *shape, int64_t first, int64_t n_row,
                               int64_t ld_log_sum);
+    void (*attention_each)(float *out, float *log_sum, float *scratch, const float *qkv,
+                           const mdl_attention_t *shape, const int32_t *at, int64_t n_row,
+                           int64_t ld_log_sum);
     void (*attention_backward)(float *dqkv, float *scratch, const float *dout, const float *out,
                                const float *log_sum, const float *qkv, const mdl_attention_t *shape,
                                int64_t n_row, int64_t ld_log_sum);

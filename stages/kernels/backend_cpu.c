@@ -93,6 +93,7 @@ static const mdl_backend_t cpu = {
     .rope_forward = mdl_rope_forward,
     .rope_backward = mdl_rope_backward,
     .attention_forward = mdl_attention_forward,
+    .attention_each = mdl_attention_each,
     .attention_backward = mdl_attention_backward,
     .layernorm_forward = mdl_layernorm_forward,
     .rope_pairs_forward = mdl_rope_pairs_forward,

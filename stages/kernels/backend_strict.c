@@ -293,6 +293,15 @@ static void strict_attention_forward(float *out, float *log_sum, float *scratch,
                           AT(qkv, n_seen * shape->ld_qkv), &inside, first, n_row, ld_log_sum);
 }
 
+static void strict_attention_each(float *out, float *log_sum, float *scratch, const float *qkv,
+                                  const mdl_attention_t *shape, const int32_t *at, int64_t n_row,
+                                  int64_t ld_log_sum)
+{
+    const int32_t *positions = AT(at, n_row);
+    for (int64_t i = 0; i < n_row; i++)
+        strict_attention_forward(out, log_sum, scratch, qkv, shape, positions[i], 1, ld_log_sum);
+}
+
 static void strict_attention_backward(float *dqkv, float *scratch, const float *dout,
                                       const float *out, const float *log_sum, const float *qkv,
                                       const mdl_attention_t *shape, int64_t n_row,
@@ -454,6 +463,7 @@ static const mdl_backend_t strict = {
     .rope_forward = strict_rope_forward,
     .rope_backward = strict_rope_backward,
     .attention_forward = strict_attention_forward,
+    .attention_each = strict_attention_each,
     .attention_backward = strict_attention_backward,
     .layernorm_forward = mdl_strict_layernorm_forward,
     .rope_pairs_forward = mdl_strict_rope_pairs_forward,

@@ -70,9 +70,8 @@ static const float *attend_to_kept(mdl_workspace_t *ws, mdl_block_memory_t *bloc
     const mdl_backend_t *be = ws->backend;
     const mdl_attention_t *shape = &block->attention;
     be->rows_move(block->qkv, ws->kept_at, qkv, NULL, n_row, shape->ld_qkv, 1.0f);
-    for (int64_t i = 0; i < n_row; i++)
-        be->attention_forward(block->attended, block->log_sum, ws->scratch, block->qkv, shape,
-                              ws->kept_row[i], 1, ws->max_length);
+    be->attention_each(block->attended, block->log_sum, ws->scratch, block->qkv, shape, ws->kept_at,
+                       n_row, ws->max_length);
     be->rows_move(ws->dattended, NULL, block->attended, ws->kept_at, n_row,
                   shape->n_head * shape->n_head_feat, 1.0f);
     return ws->dattended;

@@ -243,7 +243,6 @@ int mdl_pass_continue(mdl_workspace_t *ws, mdl_next_t *next, int64_t n, mdl_erro
     int rc;
     for (int64_t i = 0; i < n; i++) {
         append(ws, i, next[i].position, next[i].kept_row);
-        ws->kept_row[i] = (int32_t)next[i].kept_row;
         next[i].row = i;
     }
     MDL_TRY(send_list(ws, ws->position, ws->kept_at, n, err));

@@ -212,8 +212,7 @@ int mdl_workspace_new(const mdl_decoder_t *decoder, mdl_adapter_t *adapter, int6
     ws->keep = keep;
     MDL_TRY(mdl_alloc(&ws->block, (size_t)config->n_layer, sizeof *ws->block,
                       "a workspace's blocks", err));
-    MDL_TRY(mdl_alloc(&ws->list, 3 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
-    ws->kept_row = ws->list + 2 * max_length;
+    MDL_TRY(mdl_alloc(&ws->list, 2 * (size_t)max_length, sizeof *ws->list, "a workspace", err));
     MDL_TRY(backend->alloc(&ws->storage,
                            mdl_workspace_n_byte(backend->room, config, adapter->n_vision_feat,
                                                 adapter->rank, max_length, keep),

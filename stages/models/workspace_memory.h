@@ -44,7 +44,6 @@ struct mdl_workspace {
     mdl_workspace_keep_t keep;
     mdl_block_memory_t *block; /* [n_layer] */
     int32_t *list;             /* [2, T] in the host's memory, on the way to the lists below */
-    int32_t *kept_row;         /* [T] kept_at in the host's memory */
     float *storage;            /* the backend's: all of the below and the blocks' arrays */
 
     int32_t *token, *token_at;   /* [T] the ids of a sample's tokens, and their positions */

@@ -33,6 +33,7 @@ static const mdl_backend_t cuda = {
     .rope_forward = rope_forward,
     .rope_backward = rope_backward,
     .attention_forward = attention_forward,
+    .attention_each = attention_each,
     .attention_backward = attention_backward,
     .layernorm_forward = layernorm_forward,
     .rope_pairs_forward = rope_pairs_forward,

@@ -90,6 +90,9 @@ void attention_backward(float *dqkv, float *scratch, const float *dout, const fl
                         int64_t n_row, int64_t ld_log_sum);
 
 /* attention_tensor.cu, attention_tensor_backward.cu */
+void attention_each(float *out, float *log_sum, float *scratch, const float *qkv,
+                    const mdl_attention_t *shape, const int32_t *at, int64_t n_row,
+                    int64_t ld_log_sum);
 void attention_forward_bfloat16(float *out, float *log_sum, float *scratch, const float *qkv,
                                 const mdl_attention_t *shape, int64_t first, int64_t n_row,
                                 int64_t ld_log_sum);

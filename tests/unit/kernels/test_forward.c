@@ -292,6 +292,7 @@ static void attention_of_long_sequences(void **state)
     (void)state;
     enum { N = 300, CUT = 133 };
     static const int64_t windows[] = {0, 40, 150};
+    static const int32_t at[3] = {299, 19, 170};
     static int32_t begin[N];
     static float qkv[N * 16], result[N * 8], log_sum[2 * N], score[2 * N * N];
     fill(qkv, N * 16, 1.5f, 1);
@@ -302,6 +303,8 @@ static void attention_of_long_sequences(void **state)
         assert_true(mdl_attention_n_scratch(&shape, N) < 2 * N * N);
         mdl_attention_forward(result, log_sum, score, qkv, &shape, 0, CUT, N);
         mdl_attention_forward(result, log_sum, score, qkv, &shape, CUT, N - CUT, N);
+        memset(result + at[1] * 8, 0, 8 * sizeof *result);
+        mdl_attention_each(result, log_sum, score, qkv, &shape, at, 3, N);
         for (int64_t position = 0; position < N; position++)
             for (int64_t head = 0; head < 2; head++) {
                 double y[4];

@@ -201,6 +201,26 @@ static void attention_of_sequences(void)
            115, 24);
 }
 
+/* Single positions of sequences behind one another; what isn't asked for stays. */
+static void attention_of_single_positions(void)
+{
+    static const int32_t begin[80] = {[3] = 3, 3, 3, 3}, at[4] = {79, 2, 6, 40};
+    static int32_t all[80];
+    for (int row = 0; row < 80; row++)
+        all[row] = row < 7 ? begin[row] : 7;
+    mdl_attention_t shape = {4, 2, 40, 8 * 40, 0.15f, 0, NULL};
+    shape.begin = memory(all, sizeof all);
+    const int32_t *positions = memory(at, sizeof at);
+    float *qkv = numbers(80 * 8 * 40, 2, 1), *out = numbers(80 * 4 * 40, 1, 2);
+    float *log_sum = numbers(4 * 83, 1, 3);
+    float *scratch = numbers(be->room->attention_n_scratch(&shape, 80), 1, 4);
+    for (shape.n_window = 0; shape.n_window <= 33; shape.n_window += 33) {
+        be->attention_each(out, log_sum, scratch, qkv, &shape, positions, 4, 83);
+        keep(out, 80 * 4 * 40);
+        keep(log_sum, 4 * 83);
+    }
+}
+
 static void attention_of_short_sequences(void)
 {
     attend(
@@ -440,6 +460,7 @@ int main(void)
         {"attention_in_windows", attention_in_windows},
         {"attention_of_sequences", attention_of_sequences},
         {"attention_of_short_sequences", attention_of_short_sequences},
+        {"attention_of_single_positions", attention_of_single_positions},
         {"attention_of_wide_heads", attention_of_wide_heads},
         {"gates", gates},
         {"gelus", gelus},
