@@ -179,16 +179,22 @@ static quality_t measure(mdl_method_t method, double at)
     return quality;
 }
 
-/* On data sets of LCDB 1.1: never more than .03 below the better of the paper's line and the last
- * value. */
+/* On data sets of LCDB 1.1: with points up to 1/8 as good as the better of the paper's line and the
+ * last value, to a hundredth; up to 1/4 never more than .03 below it. */
 static void ranks_real_curves(void **state)
 {
     (void)state;
-    const double tau = measure(MDL_METHOD_POOLED, 0.125).tau;
-    const double line = measure(MDL_METHOD_LOG_LINEAR, 0.125).tau;
-    const double last = measure(MDL_METHOD_LAST_VALUE, 0.125).tau;
-    print_message("tau: pooled %.3f, last value %.3f, log-linear %.3f\n", tau, last, line);
-    assert_true(tau >= fmax(line, last) - 0.03);
+    const struct {
+        double at, below;
+    } bounds[] = {{0.125, 0.01}, {0.25, 0.03}};
+    for (int i = 0; i < 2; i++) {
+        const double tau = measure(MDL_METHOD_POOLED, bounds[i].at).tau;
+        const double line = measure(MDL_METHOD_LOG_LINEAR, bounds[i].at).tau;
+        const double last = measure(MDL_METHOD_LAST_VALUE, bounds[i].at).tau;
+        print_message("at %g: tau: pooled %.3f, last value %.3f, log-linear %.3f\n", bounds[i].at,
+                      tau, last, line);
+        assert_true(tau >= fmax(line, last) - bounds[i].below);
+    }
 }
 
 static void intervals_cover_real_curves(void **state)
@@ -230,17 +236,18 @@ static void predict_lines(double step, int own, double noise, double *width, dou
 }
 
 /* Where scores say that they are noisy, lines that differ by noise alone are predicted more alike
- * than where they claim to be exact, and slopes that do differ give wider intervals. */
+ * by a tenth than where they claim to be exact, and slopes that do differ give intervals that are
+ * wider by four tenths. */
 static void takes_standard_errors(void **state)
 {
     (void)state;
     double width[2], spread[2], unused;
     predict_lines(0, 1, 1e-4, &unused, &spread[0]);
     predict_lines(0, 1, 0.03, &unused, &spread[1]);
-    assert_true(spread[1] < spread[0]);
+    assert_true(spread[1] < 0.9 * spread[0]);
     predict_lines(0.02, 0, 1e-4, &width[0], &unused);
     predict_lines(0.02, 0, 0.03, &width[1], &unused);
-    assert_true(width[1] > width[0]);
+    assert_true(width[1] > 1.4 * width[0]);
 }
 
 /* Curves of other kinds don't change a prediction; a measured end is its own prediction; zero and
