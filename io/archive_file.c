@@ -24,11 +24,11 @@ static int damaged(const mdl_archive_t *archive, const char *what, mdl_error_t *
                     what);
 }
 
-static int read_encoding(mdl_archive_t *archive, mdl_error_t *err)
+static int read_encoding(mdl_archive_t *archive, hid_t file, mdl_error_t *err)
 {
     char *name = NULL;
     int rc;
-    MDL_TRY(mdl_h5_get_text(archive->file, "encoding", &name, err));
+    MDL_TRY(mdl_h5_get_text(file, "encoding", &name, err));
     if (!mdl_encoding_find(name, &archive->encoding)) {
         rc = mdl_fail(err, MDL_E_INPUT,
                       "%s: attribute encoding is '%s', expected float16, bfloat16, float32 or "
@@ -36,7 +36,7 @@ static int read_encoding(mdl_archive_t *archive, mdl_error_t *err)
                       archive->path, name);
         goto done;
     }
-    hid_t dataset = H5Dopen2(archive->file, "activation", H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(file, "activation", H5P_DEFAULT);
     hid_t stored = H5Dget_type(dataset), expected = mdl_h5_float_type(archive->encoding);
     haddr_t start = H5Dget_offset(dataset);
     archive->data_start = (int64_t)start;
@@ -52,11 +52,11 @@ done:
     return rc;
 }
 
-static int read_shape(mdl_archive_t *archive, mdl_error_t *err)
+static int read_shape(mdl_archive_t *archive, hid_t file, mdl_error_t *err)
 {
     int64_t dims[MDL_H5_MAX_RANK];
     int n_dim;
-    int rc = mdl_h5_shape(archive->file, "activation", &n_dim, dims, err);
+    int rc = mdl_h5_shape(file, "activation", &n_dim, dims, err);
     if (rc != MDL_OK)
         return rc;
     if (n_dim != 2 && n_dim != 3)
@@ -81,17 +81,17 @@ const char *mdl_archive_state_name(mdl_archive_state_t state)
 }
 
 /* Of an archive that is made until the clusters are settled. */
-static int read_stop(mdl_archive_t *archive, mdl_error_t *err)
+static int read_stop(mdl_archive_t *archive, hid_t file, mdl_error_t *err)
 {
     mdl_archive_stop_t *stop = &archive->stop;
     char *name = NULL;
     int rc = MDL_OK, state = MDL_ARCHIVE_OPEN;
-    if (H5Aexists(archive->file, "n_available") <= 0)
+    if (H5Aexists(file, "n_available") <= 0)
         return MDL_OK;
-    MDL_TRY(mdl_h5_get_int(archive->file, "n_available", &stop->n_available, err));
-    MDL_TRY(mdl_h5_get_text(archive->file, "stop", &name, err));
-    MDL_TRY(mdl_h5_get_text(archive->file, "stop_rule", &stop->rule, err));
-    MDL_TRY(mdl_h5_get_double(archive->file, "confidence", &stop->confidence, err));
+    MDL_TRY(mdl_h5_get_int(file, "n_available", &stop->n_available, err));
+    MDL_TRY(mdl_h5_get_text(file, "stop", &name, err));
+    MDL_TRY(mdl_h5_get_text(file, "stop_rule", &stop->rule, err));
+    MDL_TRY(mdl_h5_get_double(file, "confidence", &stop->confidence, err));
     while (state < MDL_ARCHIVE_UNDECIDED && strcmp(name, mdl_archive_state_name(state)) != 0)
         state++;
     stop->state = state;
@@ -104,16 +104,16 @@ done:
     return rc;
 }
 
-static int find_digests(mdl_archive_t *archive, mdl_error_t *err)
+static int find_digests(mdl_archive_t *archive, hid_t file, mdl_error_t *err)
 {
     int64_t dims[MDL_H5_MAX_RANK];
     int n_dim;
-    int rc = mdl_h5_shape(archive->file, "row_digest", &n_dim, dims, err);
+    int rc = mdl_h5_shape(file, "row_digest", &n_dim, dims, err);
     if (rc != MDL_OK)
         return rc;
     if (n_dim != 1 || dims[0] != archive->n_sample)
         return damaged(archive, "/row_digest has not one number for each row", err);
-    hid_t dataset = H5Dopen2(archive->file, "row_digest", H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(file, "row_digest", H5P_DEFAULT);
     hid_t stored = H5Dget_type(dataset);
     haddr_t start = H5Dget_offset(dataset);
     archive->digest_start = (int64_t)start;
@@ -124,28 +124,24 @@ static int find_digests(mdl_archive_t *archive, mdl_error_t *err)
     return rc;
 }
 
-static int read_ids(mdl_archive_t *archive, mdl_error_t *err)
+static int read_ids(mdl_archive_t *archive, hid_t file, mdl_error_t *err)
 {
-    mdl_id_table_t *table = NULL;
     int64_t n = archive->n_sample;
-    int rc;
-    MDL_TRY(mdl_h5_read_text(archive->file, "sample_id", &n, &archive->sample_ids, err));
-    MDL_TRY(
-        mdl_id_table_new((const char *const *)archive->sample_ids, n, archive->path, &table, err));
-done:
-    free(table);
-    return rc;
+    int rc = mdl_h5_read_text(file, "sample_id", &n, &archive->sample_ids, err);
+    if (rc != MDL_OK)
+        return rc;
+    return mdl_sample_ids_check((const char *const *)archive->sample_ids, n, archive->path, err);
 }
 
 int mdl_archive_shape(const char *path, int64_t *n_token, int64_t *n_feat, mdl_error_t *err)
 {
     mdl_archive_t archive = {.path = (char *)path};
-    int rc =
-        mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &archive.file, err);
+    hid_t file;
+    int rc = mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &file, err);
     if (rc != MDL_OK)
         return rc;
-    rc = read_shape(&archive, err);
-    mdl_h5_close(archive.file);
+    rc = read_shape(&archive, file, err);
+    mdl_h5_close(file);
     *n_token = archive.n_token;
     *n_feat = archive.n_feat;
     return rc;
@@ -154,26 +150,27 @@ int mdl_archive_shape(const char *path, int64_t *n_token, int64_t *n_feat, mdl_e
 int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err)
 {
     mdl_archive_t *made;
+    hid_t file = -1;
     char *digest = NULL;
     int rc = mdl_alloc(&made, 1, sizeof *made, "an archive", err);
     if (rc != MDL_OK)
         return rc;
-    made->file = made->descriptor = -1;
+    made->descriptor = -1;
     made->path = mdl_text("%s", path);
     if (made->path == NULL)
         MDL_TRY(mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path));
-    MDL_TRY(
-        mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &made->file, err));
-    MDL_TRY(mdl_h5_get_text(made->file, "content_digest", &digest, err));
+    MDL_TRY(mdl_result_open(path, MDL_ARCHIVE_SCHEMA, MDL_ARCHIVE_VERSION, advice, &file, err));
+    MDL_TRY(mdl_h5_get_text(file, "content_digest", &digest, err));
     snprintf(made->content_digest, sizeof made->content_digest, "%s", digest);
-    MDL_TRY(mdl_h5_get_text(made->file, "model", &made->model, err));
-    MDL_TRY(mdl_h5_get_text(made->file, "side", &made->side, err));
-    MDL_TRY(mdl_h5_get_text(made->file, "label", &made->label, err));
-    MDL_TRY(read_shape(made, err));
-    MDL_TRY(read_encoding(made, err));
-    MDL_TRY(read_ids(made, err));
-    MDL_TRY(read_stop(made, err));
-    MDL_TRY(find_digests(made, err));
+    MDL_TRY(mdl_h5_get_text(file, "model", &made->model, err));
+    MDL_TRY(mdl_h5_get_text(file, "side", &made->side, err));
+    MDL_TRY(mdl_h5_get_text(file, "label", &made->label, err));
+    MDL_TRY(mdl_h5_get_text(file, "source", &made->source, err));
+    MDL_TRY(read_shape(made, file, err));
+    MDL_TRY(read_encoding(made, file, err));
+    MDL_TRY(read_ids(made, file, err));
+    MDL_TRY(read_stop(made, file, err));
+    MDL_TRY(find_digests(made, file, err));
     made->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (made->descriptor < 0)
         MDL_TRY(mdl_fail(err, MDL_E_IO, "%s: opening failed: %s", path, strerror(errno)));
@@ -181,6 +178,7 @@ int mdl_archive_open(const char *path, mdl_archive_t **archive, mdl_error_t *err
     made = NULL;
 done:
     free(digest);
+    mdl_h5_close(file); /* HDF5 keeps a megabyte for every open file */
     mdl_archive_close(made);
     return rc;
 }
@@ -189,7 +187,6 @@ void mdl_archive_close(mdl_archive_t *archive)
 {
     if (archive == NULL)
         return;
-    mdl_h5_close(archive->file);
     if (archive->descriptor >= 0)
         close(archive->descriptor);
     free(archive->path);
@@ -197,6 +194,7 @@ void mdl_archive_close(mdl_archive_t *archive)
     free(archive->side);
     free(archive->stop.rule);
     free(archive->label);
+    free(archive->source);
     free(archive->sample_ids);
     free(archive);
 }
@@ -268,18 +266,18 @@ int mdl_archive_read_rows(const mdl_archive_t *archive, int64_t first, int64_t n
     char *buffer = NULL;
     unsigned char *digests = NULL;
     int rc;
+    MDL_TRY(mdl_alloc(&digests, (size_t)n_row, 8, "row digests", err));
     MDL_TRY(
-        mdl_alloc(&digests, (size_t)(n_piece < n_row ? n_piece : n_row), 8, "row digests", err));
+        read_bytes(archive, archive->digest_start + 8 * first, 8 * (size_t)n_row, digests, err));
     if (converts)
         MDL_TRY(mdl_alloc_aligned(&buffer, (size_t)n_piece, n_stored, "rows of an archive", err));
     for (int64_t row = first; row < first + n_row; row += n_piece) {
         int64_t n = first + n_row - row < n_piece ? first + n_row - row : n_piece;
         char *target = (char *)out + (size_t)(row - first) * n_out;
         char *bytes = converts ? buffer : target;
-        MDL_TRY(read_bytes(archive, archive->digest_start + 8 * row, 8 * (size_t)n, digests, err));
         MDL_TRY(read_bytes(archive, archive->data_start + row * (int64_t)n_stored,
                            (size_t)n * n_stored, bytes, err));
-        MDL_TRY(check_rows(archive, row, n, bytes, n_stored, digests, err));
+        MDL_TRY(check_rows(archive, row, n, bytes, n_stored, digests + 8 * (row - first), err));
         if (converts)
             mdl_float_convert(archive->encoding, bytes, encoding, target, (size_t)(n * n_value));
     }

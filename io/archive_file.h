@@ -62,14 +62,13 @@ int mdl_archive_write(mdl_archive_writer_t *writer, int64_t first, int64_t n_row
 int mdl_archive_finish(mdl_archive_writer_t *writer, int rc, mdl_error_t *err);
 
 typedef struct {
-    hid_t file;
-    char *path, *model, *side, *label;
+    char *path, *model, *side, *label, *source;
     mdl_encoding_t encoding;
     int64_t n_sample, n_token, n_feat; /* n_token 0: two-dimensional */
     char **sample_ids;                 /* n_sample */
     mdl_archive_stop_t stop;
     char content_digest[MDL_DIGEST_SIZE];
-    int descriptor;       /* of the same file, for pread */
+    int descriptor;       /* of the file, for pread */
     int64_t data_start;   /* where the bytes of /activation begin */
     int64_t digest_start; /* and those of /row_digest */
 } mdl_archive_t;

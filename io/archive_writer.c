@@ -52,14 +52,6 @@ static int check_shape(const char *path, const mdl_archive_info_t *info, mdl_err
     return MDL_OK;
 }
 
-static int check_ids(const char *path, const mdl_archive_info_t *info, mdl_error_t *err)
-{
-    mdl_id_table_t *table = NULL;
-    int rc = mdl_id_table_new(info->sample_ids, info->n_sample, path, &table, err);
-    free(table);
-    return rc;
-}
-
 /* How datasets are made: without the time of day, so that equal content gives equal files. */
 static hid_t new_plan(void)
 {
@@ -186,7 +178,7 @@ static int make_file(mdl_archive_writer_t *writer, const char *path,
                      const mdl_provenance_t *provenance, mdl_error_t *err)
 {
     int rc;
-    MDL_TRY(check_ids(path, &writer->info, err));
+    MDL_TRY(mdl_sample_ids_check(writer->info.sample_ids, writer->info.n_sample, path, err));
     MDL_TRY(mdl_result_create(&writer->result, path, provenance, err));
     MDL_TRY(write_attributes(writer->result.file, &writer->info, err));
     MDL_TRY(write_ids(writer->result.file, &writer->info, err));

@@ -70,6 +70,29 @@ done:
     return rc;
 }
 
+/* Whether every id is good and longer than the one before, or as long and greater, as counted
+ * numbers and sorted names of one form are: then they are unique, and no table is needed. */
+static int ascend(const char *const *ids, int64_t n)
+{
+    size_t before = 1;
+    for (int64_t row = 0; row < n; row++) {
+        size_t length = strnlen(ids[row], MDL_MAX_SAMPLE_ID + 1);
+        if (length < before || length > MDL_MAX_SAMPLE_ID ||
+            (row > 0 && length == before && strcmp(ids[row - 1], ids[row]) >= 0))
+            return 0;
+        before = length;
+    }
+    return 1;
+}
+
+int mdl_sample_ids_check(const char *const *ids, int64_t n, const char *what, mdl_error_t *err)
+{
+    mdl_id_table_t *table = NULL;
+    int rc = ascend(ids, n) ? MDL_OK : mdl_id_table_new(ids, n, what, &table, err);
+    free(table);
+    return rc;
+}
+
 int64_t mdl_id_table_find(const mdl_id_table_t *table, const char *id)
 {
     return table->slot[find_slot(table, id)] - 1;
@@ -150,14 +173,6 @@ static int ids_from_numbers(int64_t n_row, char ***ids, mdl_error_t *err)
     return MDL_OK;
 }
 
-static int check_unique(const char *path, char **ids, int64_t n_row, mdl_error_t *err)
-{
-    mdl_id_table_t *table = NULL;
-    int rc = mdl_id_table_new((const char *const *)ids, n_row, path, &table, err);
-    free(table);
-    return rc;
-}
-
 int mdl_sample_ids_read(MPI_Comm comm, const char *path, int64_t n_row, char ***ids,
                         mdl_error_t *err)
 {
@@ -176,7 +191,7 @@ int mdl_sample_ids_read(MPI_Comm comm, const char *path, int64_t n_row, char ***
     MPI_Bcast(text, (int)n_byte, MPI_CHAR, 0, comm);
     rc = ids_from_text(path, text, n_byte, n_row, ids, err);
     if (rc == MDL_OK && rank == 0)
-        rc = check_unique(path, *ids, n_row, err);
+        rc = mdl_sample_ids_check((const char *const *)*ids, n_row, path, err);
     rc = mdl_agree(comm, rc, err);
 done:
     free(text);

@@ -18,6 +18,9 @@ typedef struct mdl_id_table mdl_id_table_t;
 int mdl_id_table_new(const char *const *ids, int64_t n, const char *what, mdl_id_table_t **table,
                      mdl_error_t *err);
 
+/* Refuses what mdl_id_table_new does. Not collective. */
+int mdl_sample_ids_check(const char *const *ids, int64_t n, const char *what, mdl_error_t *err);
+
 /* The row of id, -1 where there is none. Not collective. */
 int64_t mdl_id_table_find(const mdl_id_table_t *table, const char *id);
 

@@ -24,25 +24,22 @@ static int need_files(const mdl_stage_t *stage, mdl_error_t *err)
 static int print_row(const char *path, mdl_error_t *err)
 {
     mdl_archive_t *archive = NULL;
-    char *source = NULL;
     char size[32], tokens[24] = "-";
     struct stat info = {0};
     int rc;
     MDL_TRY(mdl_archive_open(path, &archive, err));
-    MDL_TRY(mdl_h5_get_text(archive->file, "source", &source, err));
     stat(path, &info);
     if (archive->n_token > 0)
         snprintf(tokens, sizeof tokens, "%" PRId64, archive->n_token);
     printf("%-20s %-8s %9" PRId64 " %6s %8" PRId64 " %-8s %9s  %s; %s", archive->model,
            archive->side, archive->n_sample, tokens, archive->n_feat,
            mdl_encoding_name(archive->encoding), mdl_text_bytes((double)info.st_size, size),
-           archive->label, source);
+           archive->label, archive->source);
     if (archive->stop.state != MDL_ARCHIVE_WHOLE)
         printf("; %" PRId64 " of %" PRId64 " samples: %s", archive->n_sample,
                archive->stop.n_available, mdl_archive_state_name(archive->stop.state));
     putchar('\n');
 done:
-    free(source);
     mdl_archive_close(archive);
     return rc;
 }

@@ -90,8 +90,7 @@ static int stand_in(mdl_gram_t *gram, mdl_archive_t **archive, mdl_error_t *err)
     int rc = mdl_alloc(&made, 1, sizeof *made, "an archive", err);
     if (rc != MDL_OK)
         return rc;
-    *made = (mdl_archive_t){.file = -1,
-                            .path = gram->path,
+    *made = (mdl_archive_t){.path = gram->path,
                             .model = gram->model,
                             .side = gram->side,
                             .label = gram->label,

@@ -91,6 +91,25 @@ static void a_million_ids(void **state)
     free(ids);
 }
 
+/* In ascending order, which is enough to be unique, and in others. */
+static void checked_without_reading(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ids[4];
+        int rc;
+    } cases[] = {
+        {{"8", "9", "10", "11"}, MDL_OK},      {{"a1", "a2", "b1", "b10"}, MDL_OK},
+        {{"10", "9", "b", "a"}, MDL_OK},       {{"8", "9", "10", "10"}, MDL_E_INPUT},
+        {{"9", "10", "11", "9"}, MDL_E_INPUT}, {{"b", "a", "aa", "b"}, MDL_E_INPUT},
+        {{"", "a", "b", "c"}, MDL_E_INPUT},    {{"a", "b", "", "c"}, MDL_E_INPUT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mdl_error_t err = {0};
+        assert_int_equal(mdl_sample_ids_check(cases[i].ids, 4, "x", &err), cases[i].rc);
+    }
+}
+
 int main(int argc, char **argv)
 {
     MPI_Init(&argc, &argv);
@@ -99,6 +118,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(good_files),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(a_million_ids),
+        cmocka_unit_test(checked_without_reading),
     };
     int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
