@@ -116,8 +116,8 @@ int mdl_reader_next(mdl_reader_t *reader, void **x, mdl_error_t *err)
 {
     pthread_mutex_lock(&reader->lock);
     int64_t request = reader->n_taken++;
-    /* A sleeping thread is woken for several blocks at once. */
-    if (reader->n_read - reader->n_taken <= reader->n_block / 2)
+    /* A sleeping thread is woken for several blocks at once, as waking costs. */
+    if (reader->n_read - reader->n_taken <= reader->n_block / 4 + 1)
         pthread_cond_signal(&reader->changed);
     while (reader->n_read <= request && reader->rc == MDL_OK)
         pthread_cond_wait(&reader->changed, &reader->lock);

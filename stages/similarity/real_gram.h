@@ -9,14 +9,11 @@ static inline __attribute__((always_inline)) void add_distances(const REAL *firs
                                                                 int64_t n_col, REAL share,
                                                                 REAL *mean)
 {
-    enum { AHEAD = 8 };
     int64_t k = 0;
     for (; k + LANES <= n_col; k += LANES) {
         lanes_t near = load(first + k), sum = load(mean + k);
-        for (int r = 0; r < n_row; r++) {
-            __builtin_prefetch(rows + (AHEAD + r) * stride + k);
+        for (int r = 0; r < n_row; r++)
             sum += (load(rows + r * stride + k) - near) * share;
-        }
         memcpy(mean + k, &sum, sizeof sum);
     }
     for (; k < n_col; k++)
@@ -30,11 +27,11 @@ static inline __attribute__((always_inline)) void add_distances(const REAL *firs
 static void block_means(const REAL *x, int64_t n, int64_t stride, int64_t n_col, REAL *base,
                         REAL *rest)
 {
-    enum { SAMPLE = 16 };
+    enum { SAMPLE = 8 };
     int64_t step = n > SAMPLE ? n / SAMPLE : 1, n_row = (n + step - 1) / step, i = 1;
     REAL mean[MDL_REAL_DEPTH] = {0}, share = 1 / (REAL)n_row;
-    for (; i + 4 <= n_row; i += 4)
-        add_distances(x, x + i * step * stride, 4, step * stride, n_col, share, mean);
+    for (; i + SAMPLE - 1 <= n_row; i += SAMPLE - 1)
+        add_distances(x, x + i * step * stride, SAMPLE - 1, step * stride, n_col, share, mean);
     for (; i < n_row; i++)
         add_distances(x, x + i * step * stride, 1, step * stride, n_col, share, mean);
     for (int64_t k = 0; k < n_col; k++) {
@@ -88,18 +85,28 @@ static void pack_block(const REAL *x, int64_t n, int64_t stride, int64_t n_col, 
     }
 }
 
+/* The rows whose columns are packed next. Packing goes faster than memory, and multiplying leaves
+ * memory idle: so every tile brings AHEAD of them into the caches, a value of each a column. */
+enum { AHEAD = 3 };
+typedef struct {
+    const REAL *row;
+    int64_t stride, n_left; /* rows behind those AHEAD */
+} ahead_t;
+
 /* A tile of n_row rows (from a, inside a panel) by n_vector vectors (from the panels at b): out:
- * [n_row, ld] = or += . */
+ * [n_row, ld] = or += . ahead may be NULL. */
 static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, const REAL *b,
                                                                 int64_t n_col, int n_row,
                                                                 int n_vector, REAL *out, int64_t ld,
-                                                                int add)
+                                                                int add, const ahead_t *ahead)
 {
     enum { P = MDL_REAL_PANEL, V = P / LANES };
     lanes_t sum[P][3 * V] = {{{0}}};
     for (int64_t k = 0; k < n_col; k++) {
         const REAL *left = a + k * P, *right = b + k * P;
         lanes_t column[3 * V];
+        for (int r = 0; ahead != NULL && r < AHEAD; r++)
+            __builtin_prefetch(ahead->row + r * ahead->stride + k);
         for (int v = 0; v < n_vector; v++)
             column[v] = load(right + v / V * n_col * P + v % V * LANES);
         for (int r = 0; r < n_row; r++)
@@ -120,8 +127,9 @@ static inline __attribute__((always_inline)) void multiply_tile(const REAL *a, c
 /* out = or += left right' for packed blocks of n_left and n_right rows; with lower, left and right
  * being the same, only the lower triangle and what its tiles have beyond. A tile needs eight sums
  * at least to keep the multipliers busy: a single panel gets eight rows. */
-static void multiply_block(const REAL *left, int64_t n_left, const REAL *right, int64_t n_right,
-                           int64_t n_col, REAL *out, int64_t ld, int lower, int add)
+static inline __attribute__((always_inline)) void
+multiply_block(const REAL *left, int64_t n_left, const REAL *right, int64_t n_right, int64_t n_col,
+               REAL *out, int64_t ld, int lower, int add, ahead_t *ahead)
 {
     enum { P = MDL_REAL_PANEL, V = P / LANES, GROUP = 3 / V > 0 ? 3 / V : 1 };
     int64_t n_panel = mdl_real_padded(n_right) / P;
@@ -133,11 +141,13 @@ static void multiply_block(const REAL *left, int64_t n_left, const REAL *right, 
             int64_t n = (lower ? (i + 3) / P + 1 : n_panel) - panel;
             n_row = n == 1 && V == 1 ? P : 4;
             if (n >= GROUP)
-                multiply_tile(a, b, n_col, 4, GROUP * V, tile, ld, add);
+                multiply_tile(a, b, n_col, 4, GROUP * V, tile, ld, add, ahead);
             else if (n == 2)
-                multiply_tile(a, b, n_col, 4, 2 * V, tile, ld, add);
+                multiply_tile(a, b, n_col, 4, 2 * V, tile, ld, add, ahead);
             else
-                multiply_tile(a, b, n_col, V == 1 ? P : 4, V, tile, ld, add);
+                multiply_tile(a, b, n_col, V == 1 ? P : 4, V, tile, ld, add, ahead);
+            for (int r = 0; ahead != NULL && r < AHEAD && ahead->n_left > 0; r++, ahead->n_left--)
+                ahead->row += ahead->stride;
         }
     }
 }
@@ -158,7 +168,10 @@ static void gram_of_centred(const REAL *x, int64_t n, int64_t n_feat, REAL *work
         int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
         block_means(x + first, n, n_feat, n_col, base, rest);
         pack_block(x + first, n, n_feat, n_col, base, rest, scale, packed);
-        multiply_block(packed, n, packed, n, n_col, gram, mdl_real_padded(n), 1, first > 0);
+        ahead_t ahead = {.row = packed};
+        if (first + n_col < n_feat && n > AHEAD)
+            ahead = (ahead_t){.row = x + first + n_col, .stride = n_feat, .n_left = n - AHEAD};
+        multiply_block(packed, n, packed, n, n_col, gram, mdl_real_padded(n), 1, first > 0, &ahead);
     }
 }
 
@@ -278,7 +291,8 @@ static void gram_of(const void *x, int64_t n_x, const void *y, int64_t n_y, int6
             for (int64_t first = 0; first < n_feat; first += MDL_REAL_DEPTH) {
                 int64_t n_col = n_feat - first < MDL_REAL_DEPTH ? n_feat - first : MDL_REAL_DEPTH;
                 multiply_block(left + first * rows + i * n_col, n_i, right + first * ld + j * n_col,
-                               n_j, n_col, gram + i * ld + j, ld, x == y && i == j, first > 0);
+                               n_j, n_col, gram + i * ld + j, ld, x == y && i == j, first > 0,
+                               NULL);
             }
         }
     }
