@@ -90,8 +90,9 @@ static row_t make_row(const mdl_table_input_t *input, int64_t index)
     row.is_choice = input->rounds != NULL && input->rounds->choice == index;
     row.is_trained = row.result->n_point > 0;
     if (input->rounds != NULL && !row.is_trained && !row.result->failed) {
+        const double score = input->rounds->score[index];
         row.state = PREDICTED;
-        row.fit.predicted = exp(input->rounds->score[index]);
+        row.fit.predicted = isfinite(score) ? exp(score) : NAN;
         return row;
     }
     row.state = row.result->failed || row.result->n_point == 0 ? FAILED : PREDICTED;
@@ -163,7 +164,7 @@ static char *status_of(const row_t *row)
     if (row->state == FAILED)
         return mdl_text("failed");
     if (!row->is_trained)
-        return mdl_text("estimated");
+        return mdl_text(isnan(row->fit.predicted) ? "not tried" : "estimated");
     if (row->ratio >= 1)
         return mdl_text("measured");
     return mdl_text(isnan(row->fit.slope) ? "predicted without a fit" : "predicted");
