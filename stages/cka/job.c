@@ -226,6 +226,7 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
     if (mdl_gram_cache_is_needed(job->gram_cache, archives))
         MDL_TRY(mdl_gram_cache_open(stage->comm, job->gram_cache, &cached, archives,
                                     &settings.cache, err));
+    double start = mdl_log_seconds();
     rc = mdl_cka_choose_backend(stage->comm, job->backend, &settings, err);
     if (rc == MDL_OK)
         rc = mdl_cka_hsic(stage->comm, &settings, archives->models, n, archives->n_sample, &sums,
@@ -242,9 +243,8 @@ static int compute_cka(const mdl_cka_job_t *job, mdl_plan_route_t route,
         s->confidence = sums.stopped.confidence;
     }
     mdl_cka_ratios(n, &sums, s->similarity, s->standard_error, s->status);
-    if (stage->n_rank > 1)
-        mdl_log(MDL_LOG_INFO, "this rank sent %s of sums to the others",
-                mdl_text_bytes((double)sums.bytes_sent, sent));
+    mdl_log(MDL_LOG_INFO, "computed in %.3f s; this rank sent %s of sums to others",
+            mdl_log_seconds() - start, mdl_text_bytes((double)sums.bytes_sent, sent));
 done:
     mdl_cka_sums_free(&sums);
     return rc;

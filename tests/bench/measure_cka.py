@@ -2,6 +2,7 @@
 """Measure mordal-cka against what this machine can do, and against other packages.
 
 usage: measure_cka.py BUILD FOLDER [--workloads W1,W2] [--repeat 5] [--peers a,b|none] [--python PYTHON]
+       measure_cka.py BUILD FOLDER --ranks 1,2 [--workloads W1,W2] [--repeat 5]
 
 BUILD holds bin/ and tests-bin/ of the suite; FOLDER takes the workloads (made by cka_workload.py at
 the first call: 0.3, 2.1 and 4.2 GB for W1, W2, W3). Every round runs, one after the other and each in
@@ -11,6 +12,10 @@ The least cpu seconds of all rounds are printed as a table in Markdown:
 limit   flops of the route / measured sgemm rate + bytes / measured read rate
 cpu     user + system seconds of the process: for mordal-cka from start to end, reading included;
         for a peer its computation alone, on arrays that are in memory
+
+With --ranks the same work is done by so many ranks, each bound to a core of its own (its reading
+thread too), and wall seconds are compared, least of all rounds: of computing, as the program logs it,
+and of the whole, with mpiexec's start. That needs as many idle cores.
 
 PYTHON has numpy and whatever peers are to be measured (README.md has the list); a peer that isn't
 there is left out. The machine may be busy: cpu seconds are compared, not wall time.
@@ -22,6 +27,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import cka_peers
 import cka_workload
@@ -62,8 +68,8 @@ def archives_of(build, folder, workload):
     return models, [archives / f"{m.stem}.h5" for m in models]
 
 
-def rates_of(build, archive):
-    out = subprocess.run([build / "tests-bin/bench_rates", archive], check=True, env=ENVIRONMENT,
+def rates_of(build, archives):
+    out = subprocess.run([build / "tests-bin/bench_rates", *archives], check=True, env=ENVIRONMENT,
                          capture_output=True, text=True).stdout
     return tuple(float(x) for x in out.split())
 
@@ -94,13 +100,13 @@ def measure(a, name):
     n_row = shape(workload)[0]
     rates, ours, peers = [], [], {}
     for _ in range(a.repeat if workload != "W3" else 1):
-        rates.append(rates_of(a.build, archives[0]))
+        rates.append(rates_of(a.build, archives))
         ours.append(run_cka(a.build, a.folder, options, archives))
         for peer in a.peers if workload != "W3" else []:
             found = run_peer(a.python, peer, n_row if route == "gram" else route, models)
             if found is not None:
                 peers.setdefault(peer, []).append(found)
-    rates.append(rates_of(a.build, archives[0]))
+    rates.append(rates_of(a.build, archives))
     flop_rate, read_rate = (max(r) for r in zip(*rates))
     limit, cpu = flops / flop_rate + n_byte / read_rate, min(cpu for cpu, _ in ours)
     bound_text = f" (bound {bound:.2f})" if bound else ""
@@ -113,6 +119,30 @@ def measure(a, name):
               f"{max(f['rss_mb'] for f in found):.0f} |", flush=True)
 
 
+def run_ranks(build, folder, options, archives, n_rank):
+    """wall seconds of computing and of the whole"""
+    start = time.monotonic()
+    log = subprocess.run(["mpiexec", "--bind-to", "core", "-n", str(n_rank), build / "bin/mordal-cka",
+                          "--force", "-o", folder / "out.h5", *options, *archives], check=True,
+                         env=ENVIRONMENT, stderr=subprocess.PIPE, text=True).stderr
+    whole = time.monotonic() - start
+    return float(re.search(r"computed in ([0-9.]+) s", log).group(1)), whole
+
+
+def measure_ranks(a, name):
+    workload, options, _, _ = RUNS[name]
+    _, archives = archives_of(a.build, a.folder, workload)
+    found = {n: [] for n in a.ranks}
+    for _ in range(a.repeat if workload != "W3" else 1):
+        for n_rank, times in found.items():
+            times.append(run_ranks(a.build, a.folder, options, archives, n_rank))
+    least = {n_rank: [min(t) for t in zip(*times)] for n_rank, times in found.items()}
+    first = least[a.ranks[0]]
+    for n_rank, (computing, whole) in least.items():
+        print(f"| {name} | {n_rank} | {computing:.3f} | {first[0] / computing:.2f} | {whole:.3f} | "
+              f"{first[1] / whole:.2f} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,15 +152,20 @@ def main():
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--peers", default=",".join(cka_peers.PEERS))
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--ranks", type=lambda text: [int(n) for n in text.split(",")])
     a = parser.parse_args()
     a.build, a.folder = a.build.resolve(), a.folder.resolve()
     a.peers = [] if a.peers == "none" else a.peers.split(",")
     a.folder.mkdir(parents=True, exist_ok=True)
-    print("| workload | program | cpu s | limit s | of limit | times ours | peak MB |")
-    print("|---|---|---|---|---|---|---|")
+    if a.ranks:
+        print("| workload | ranks | computing s | times the first | whole s | times the first |")
+        print("|---|---|---|---|---|---|")
+    else:
+        print("| workload | program | cpu s | limit s | of limit | times ours | peak MB |")
+        print("|---|---|---|---|---|---|---|")
     for name in RUNS:
         if re.split(" ", name)[0] in a.workloads.split(","):
-            measure(a, name)
+            (measure_ranks if a.ranks else measure)(a, name)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main():
     print("| workload | options | cuda s | reading s | of reading | cpu s | largest difference |\n|---|---|---|---|---|---|---|")
     for workload, options, passes in RUNS:
         _, archives = measure_cka.archives_of(build, folder, workload)
-        _, read_rate = measure_cka.rates_of(build, archives[0])
+        _, read_rate = measure_cka.rates_of(build, archives)
         reading = passes * measure_cka.cost(workload, "gram")[1] / read_rate
         cuda, similarity = run(build, folder, archives, options, "cuda", 3)
         cpu = difference = "not run"
