@@ -121,6 +121,10 @@ static int prepare(run_t *run, mdl_error_t *err)
     MDL_TRY(mdl_method_parse(run->study->regress.method, &method, err));
     run->predict = mdl_predict_defaults(method);
     run->predict.confidence = run->study->regress.confidence;
+    run->predict.divisor = run->study->regress.divisor;
+    run->predict.min_points = run->study->regress.points;
+    run->predict.max_points = run->study->regress.max_points;
+    run->predict.tolerance = run->study->regress.tolerance;
     MDL_TRY(mdl_survivors_read(run->study, &run->survivors, err));
     MDL_TRY(set_provenance(run, err));
     rc = list_candidates(run, err);

@@ -163,6 +163,20 @@ static void tell(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, int64_t 
     }
 }
 
+/* Gives those of n members that were never tried a target. Returns their number. */
+static int64_t call_in_others(mdl_rounds_space_t *space, int64_t n, double ratio)
+{
+    int64_t n_called = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t i = space->members[k];
+        if (space->failed[i] || space->target[k] > 0)
+            continue;
+        space->target[k] = ratio;
+        n_called++;
+    }
+    return n_called;
+}
+
 /* Interval search among n members of the space; *best becomes the candidate that is left. */
 static int search(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, int64_t n,
                   const uint8_t *first, const double *distance, int64_t *best, mdl_error_t *err)
@@ -175,7 +189,10 @@ static int search(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, int64_t
         space->target[k] = first == NULL || first[space->members[k]] ? interval.marks[0] : 0;
     do {
         const double ratio = interval.marks[mark];
-        MDL_TRY(train(rounds, space, ratio, n, err));
+        rc = train(rounds, space, ratio, n, err);
+        if (rc == MDL_E_TRAINER && call_in_others(space, n, ratio) > 0)
+            rc = train(rounds, space, ratio, n, err);
+        MDL_TRY(rc);
         MDL_TRY(believe(rounds, space, n, ratio, distance, err));
         n_next = mdl_interval_next(&interval, space->beliefs, n, &mark, space->target, space->keep);
         tell(rounds, space, n, ratio);
@@ -252,18 +269,31 @@ static double work_of(const mdl_rounds_t *rounds, int64_t llm)
     return sum;
 }
 
-/* Of the cheaper half of the language models the one that stands for most of the others; the
- * cheapest where that doesn't tell. */
-static int64_t best_column(const mdl_rounds_t *rounds)
+static int has_failed(const mdl_rounds_t *rounds, const mdl_rounds_space_t *space, int64_t llm)
 {
-    int64_t best = -1;
+    int failed = 1;
+    for (int64_t i = 0; i < rounds->n; i++)
+        failed &= rounds->llm[i] != llm || space->failed[i];
+    return failed;
+}
+
+/* Of the cheaper half of the language models the one that stands for most of the others; the
+ * cheapest where that doesn't tell. Those that failed with all encoders don't count; -1 when there
+ * is no other. */
+static int64_t best_column(const mdl_rounds_t *rounds, const mdl_rounds_space_t *space)
+{
+    int64_t best = -1, n_left = 0;
     double most = 0, least = 0;
+    for (int64_t llm = 0; llm < rounds->n_llm; llm++)
+        n_left += !has_failed(rounds, space, llm);
     for (int64_t llm = 0; llm < rounds->n_llm; llm++) {
         const double work = work_of(rounds, llm), stands = stands_for(rounds, llm);
         int64_t n_cheaper = 0;
+        if (has_failed(rounds, space, llm))
+            continue;
         for (int64_t other = 0; other < rounds->n_llm; other++)
-            n_cheaper += work_of(rounds, other) < work;
-        if (n_cheaper >= (rounds->n_llm + 1) / 2)
+            n_cheaper += work_of(rounds, other) < work && !has_failed(rounds, space, other);
+        if (n_cheaper >= (n_left + 1) / 2)
             continue;
         const double tie = 1e-9 * most; /* similarities may differ by rounding */
         if (best < 0 || stands > most + tie || (stands >= most - tie && work < least)) {
@@ -284,6 +314,22 @@ static int64_t list_line(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, 
         if (of[i] == which && !space->failed[i])
             space->members[n++] = i;
     return n;
+}
+
+/* Searches the column; the next best one when all pairs of it fail. */
+static int search_column(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, int64_t *corner,
+                         mdl_error_t *err)
+{
+    int64_t column = best_column(rounds, space);
+    for (;;) {
+        int64_t n = list_line(rounds, space, rounds->llm, column);
+        int rc = search(rounds, space, n, NULL, NULL, corner, err);
+        if (rc != MDL_E_TRAINER || !has_failed(rounds, space, column))
+            return rc;
+        column = best_column(rounds, space);
+        if (column < 0)
+            return rc;
+    }
 }
 
 /* Adds up what was never trained, from the column, the row and the corner where they meet. */
@@ -313,8 +359,7 @@ int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, doub
                         "strategy cross needs every pair of encoder and language model, columns ve "
                         "and llm");
     start(rounds, space);
-    n = list_line(rounds, space, rounds->llm, best_column(rounds));
-    MDL_TRY(search(rounds, space, n, NULL, NULL, &corner, err));
+    MDL_TRY(search_column(rounds, space, &corner, err));
     n = list_line(rounds, space, rounds->ve, rounds->ve[corner]);
     MDL_TRY(search(rounds, space, n, NULL, NULL, choice, err));
     MDL_TRY(conclude(rounds, space, NULL, score, err));

@@ -53,18 +53,19 @@ int mdl_rounds_space_new(int64_t n_max, mdl_rounds_space_t **space, mdl_error_t 
 void mdl_rounds_space_free(mdl_rounds_space_t *space);
 
 /* Trains all (or the first) to the lowest mark, then those whose interval reaches the leader's from
- * mark to mark, until one is left or the last mark is passed. score: [n], the natural logarithm of
+ * mark to mark, until one is left or the last mark is passed; the others, too, should the first all
+ * fail. score: [n], the natural logarithm of
  * the error expected at ratio 1, the choice's the lowest; infinite for one that failed. Not
  * collective. Returns MDL_E_TRAINER when all failed, and what training or prediction gives. */
 int mdl_rounds_interval(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, double *score,
                         int64_t *choice, mdl_error_t *err);
 
 /* The same along one column and one row of the matrix: the encoders with the language model that
- * stands for most of the others among the cheaper half, then the language models of the best
- * encoder. The column's best pair, cut from the row by fewer points than it has, is the choice
- * after all when it was trained to the last mark and is lower than the row's best is expected.
- * The rest is added up from both, in log error. Needs every pair. As above; MDL_E_INPUT without the
- * matrix. */
+ * stands for most of the others among the cheaper half (the next one should all its pairs fail),
+ * then the language models of the best encoder. The column's best pair, cut from the row by fewer
+ * points than it has, is the choice after all when it was trained to the last mark and is lower
+ * than the row's best is expected. The rest is added up from both, in log error. Needs every pair.
+ * As above; MDL_E_INPUT without the matrix. */
 int mdl_rounds_cross(const mdl_rounds_t *rounds, mdl_rounds_space_t *space, double *score,
                      int64_t *choice, mdl_error_t *err);
 

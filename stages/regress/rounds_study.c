@@ -318,6 +318,18 @@ static int run_all(run_t *run, const mdl_predict_settings_t *predict, mdl_error_
     return mdl_agree(run->stage->comm, rc, err);
 }
 
+static int check_marks(const run_t *run, mdl_error_t *err)
+{
+    if (run->n_mark <= MDL_SWEEP_MAX_POINT)
+        return MDL_OK;
+    return mdl_fail(
+        err, MDL_E_INPUT,
+        "search.start_ratio %g and regress.divisor %g make %d points of a curve, of which "
+        "at most %d are possible; take a larger divisor or a larger start_ratio",
+        run->study->search.start_ratio, run->study->regress.divisor, run->n_mark,
+        MDL_SWEEP_MAX_POINT);
+}
+
 static int open_run(run_t *run, mdl_error_t *err)
 {
     const size_t n = (size_t)run->zoo->n_candidate;
@@ -327,6 +339,7 @@ static int open_run(run_t *run, mdl_error_t *err)
     if (run->stage->force)
         mdl_trainer_force(run->trainer);
     if ((rc = mdl_trainer_marks(run->study, &run->marks, &run->n_mark, err)) == MDL_OK &&
+        (rc = check_marks(run, err)) == MDL_OK &&
         (rc = mdl_alloc(&run->candidates, n, sizeof *run->candidates, "candidates", err)) == MDL_OK)
         rc = mdl_alloc(&run->index, n, sizeof *run->index, "candidates", err);
     rc = mdl_agree(run->stage->comm, rc, err);

@@ -71,6 +71,12 @@ static void take_last_rung(const mdl_survivors_t *survivors, row_t *row)
     }
 }
 
+/* After halving, log-linear's line goes through just the points that the sweep measured for it. */
+static int has_lines(const mdl_table_input_t *input)
+{
+    return input->predict.method == MDL_METHOD_LOG_LINEAR && input->rounds == NULL;
+}
+
 static row_t make_row(const mdl_table_input_t *input, int64_t index)
 {
     const mdl_survivors_t *survivors = input->survivors;
@@ -98,7 +104,7 @@ static row_t make_row(const mdl_table_input_t *input, int64_t index)
     row.state = row.result->failed || row.result->n_point == 0 ? FAILED : PREDICTED;
     if (row.state == FAILED)
         return row;
-    if (input->predict.method == MDL_METHOD_LOG_LINEAR)
+    if (has_lines(input))
         row.fit = mdl_fit_line(row.result->points, row.result->n_point, input->predict.confidence);
     row.error = row.result->points[0].error;
     row.loss = row.result->points[0].loss;
@@ -358,7 +364,7 @@ int mdl_table_make(const mdl_table_input_t *input, mdl_regress_t *regress, mdl_e
     MDL_TRY(mdl_alloc(&rows, (size_t)n, sizeof *rows, "a ranking", err));
     for (int64_t i = 0; i < n; i++)
         rows[i] = make_row(input, i);
-    if (input->predict.method != MDL_METHOD_LOG_LINEAR)
+    if (!has_lines(input))
         MDL_TRY(predict_rows(input, rows, n, err));
     qsort(rows, (size_t)n, sizeof *rows, compare_rows);
     if (rows[0].state != PREDICTED)

@@ -13,7 +13,7 @@ typedef struct {
     const mdl_sweep_result_t *results; /* n_result, of the survivors */
     const int64_t *index;              /* [n_result], in the zoo */
     int64_t n_result;
-    mdl_predict_settings_t predict;   /* of log-linear, the points were chosen by the sweep */
+    mdl_predict_settings_t predict;   /* of log-linear after halving the sweep chose the points */
     const mdl_study_rounds_t *rounds; /* NULL after halving */
     double lost_seconds;
 } mdl_table_input_t;

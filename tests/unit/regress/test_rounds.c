@@ -20,6 +20,7 @@ static const double work[N] = {1, 1, 1, 2, 2, 2}; /* language model 0 is the col
 typedef struct {
     double predicted[N_MARK][N];
     double last_mark;  /* the search ends here */
+    int fails[N];      /* in training */
     double reached[N]; /* what the search trained them to */
 } plan_t;
 
@@ -44,7 +45,7 @@ static int mark_of(double ratio)
 static int list(void *context, int64_t candidate, double ratio, mdl_point_t *points)
 {
     const plan_t *plan = context;
-    const int n = mark_of(ratio) + 1;
+    const int n = plan->fails[candidate] ? 0 : mark_of(ratio) + 1;
     for (int k = 0; k < n; k++)
         points[k] = (mdl_point_t){.ratio = marks[k], .error = plan->predicted[k][candidate]};
     return n;
@@ -139,12 +140,26 @@ static void gives_up_a_corner_that_was_not_measured(void **state)
         assert_true(i == 3 || score[3] < score[i]);
 }
 
+/* Nothing trains with language model 0: the other one becomes the column. */
+static void goes_on_behind_a_column_that_fails(void **state)
+{
+    (void)state;
+    double score[N];
+    plan_t plan = corner_cut;
+    for (int i = 0; i < N_VE; i++)
+        plan.fails[i] = 1;
+    assert_int_equal(choose(&plan, score), N_VE);
+    for (int i = 0; i < N_VE; i++)
+        assert_true(isinf(score[i]) && plan.reached[N_VE + i] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_a_corner_that_was_measured),
         cmocka_unit_test(prefers_a_row_that_is_better),
         cmocka_unit_test(gives_up_a_corner_that_was_not_measured),
+        cmocka_unit_test(goes_on_behind_a_column_that_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
