@@ -77,11 +77,20 @@ def make_images(folder):
     picture(rng, 9, 12).save(folder / "tiny.png")
 
 
+def make_portrait(folder):
+    """An image that loses more than twice as many rows as columns, in 10 kB."""
+    image = picture(np.random.default_rng(4), 60, 40)
+    image.save(folder / "portrait.png")
+    np.save(folder / "portrait.npy",
+            PROCESSORS["siglip"]([image], return_tensors="np")["pixel_values"])
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1])
     make_images(folder / "images")
+    make_portrait(folder)
     files = sorted((folder / "images").iterdir(), key=lambda path: path.name.encode())
     images = [Image.open(file).convert("RGB") for file in files]
     for name, processor in PROCESSORS.items():

@@ -89,6 +89,22 @@ static void as_the_reference(void **state)
     }
 }
 
+/* An image that loses more than twice as many rows as columns, which Pillow 13 resizes in another
+ * order. */
+static void portrait(void **state)
+{
+    (void)state;
+    int64_t height, width;
+    enum { N = 3 * 28 * 28 };
+    float *expected = read_npy("portrait", N);
+    float *pixel = prepare("siglip", "../portrait.png", &height, &width);
+    assert_true(height == 28 && width == 28);
+    for (int64_t k = 0; k < N; k++)
+        assert_true(fabsf(pixel[k] - expected[k]) < 1e-6f);
+    free(pixel);
+    free(expected);
+}
+
 /* From 384 on ConvNeXt resizes to a square; every eighth value of the first image. */
 static void convnext_large(void **state)
 {
@@ -225,9 +241,8 @@ static void bad_preprocessors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_the_reference),
-        cmocka_unit_test(convnext_large),
-        cmocka_unit_test(bad_images),
+        cmocka_unit_test(as_the_reference),  cmocka_unit_test(convnext_large),
+        cmocka_unit_test(portrait),          cmocka_unit_test(bad_images),
         cmocka_unit_test(bad_preprocessors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
