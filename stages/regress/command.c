@@ -78,6 +78,7 @@ static int print_curves(const mdl_regress_options_t *options, mdl_error_t *err)
     mdl_predict_settings_t settings = mdl_predict_defaults(method);
     settings.confidence = options->confidence;
     MDL_TRY(mdl_curve_table_read(options->curves, &curves, err));
+    mdl_curves_warn(&curves);
     rc = mdl_curves_print(&curves, &settings, options->at, stdout, err);
     mdl_curve_table_free(&curves);
 done:

@@ -2,7 +2,9 @@
 
 #include "core/log.h"
 #include "io/csv.h"
+#include "regress/pool_grid.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,4 +96,20 @@ done:
     free(predictions);
     free(which);
     return rc;
+}
+
+void mdl_curves_warn(const mdl_curve_table_t *table)
+{
+    int64_t n = 0, n_small = 0;
+    for (int64_t c = 0; c < table->n_curve; c++)
+        for (int k = 0; k < table->curves[c].n_point; k++) {
+            const double error = table->curves[c].points[k].error;
+            n++;
+            n_small += error > 0 && mdl_log_error(error) > log(error);
+        }
+    if (n_small > 0)
+        mdl_log(MDL_LOG_WARN,
+                "%lld of %lld errors are over 0 and below %g, and predictions take them for that; "
+                "multiply losses that small by a constant",
+                (long long)n_small, (long long)n, exp(mdl_log_error(0)));
 }

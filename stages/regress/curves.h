@@ -14,4 +14,7 @@
 int mdl_curves_print(const mdl_curve_table_t *table, const mdl_predict_settings_t *settings,
                      double at, FILE *out, mdl_error_t *err);
 
+/* Warns of errors that are too small for predictions to tell apart. Not collective. */
+void mdl_curves_warn(const mdl_curve_table_t *table);
+
 #endif

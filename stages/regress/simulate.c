@@ -5,6 +5,7 @@
 #include "io/simulate_file.h"
 #include "mpi/agree.h"
 #include "mpi/queue.h"
+#include "regress/curves.h"
 #include "regress/search.h"
 #include "regress/setting_grid.h"
 #include "regress/simulate_output.h"
@@ -94,6 +95,8 @@ static int prepare(run_t *run, const char *method, mdl_error_t *err)
     int rc;
     MDL_TRY(parse_settings(run, method, err));
     MDL_TRY(mdl_curve_table_read(run->curves, &run->table, err));
+    if (run->stage->rank == 0)
+        mdl_curves_warn(&run->table);
     MDL_TRY(read_alike(run, err));
     if (run->options->scores != NULL)
         MDL_TRY(mdl_scores_read(run->options->scores, &run->scores, err));

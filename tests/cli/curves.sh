@@ -98,6 +98,11 @@ predict loss.csv --method log-linear
 awk -F, 'NR == 2 { ratio = $3 * $3 / $4 / $5; exit !(ratio > 0.999 && ratio < 1.001) }' rows.csv ||
     { cat rows.csv; fail "an interval of a loss was cut at 1"; }
 
+# Losses below what predictions tell apart are named.
+printf '%s\n' model,fraction,err a,0.125,0.0004 a,0.0625,0.1 b,0.125,0.0002 > small.csv
+predict small.csv
+warned '2 of 3 errors are over 0 and below 0.0005'
+
 # Errors.
 expect 66 'cannot be opened' mordal-regress --curves missing.csv --print csv
 printf 'model,task,fraction\na,t,1\n' > no-err.csv
