@@ -185,7 +185,7 @@ static void sweep(const char *folder)
 {
     char *start = mdl_text("%s/checkpoint-", folder);
     if (start != NULL)
-        mdl_path_sweep(start);
+        mdl_path_sweep_all(start);
     free(start);
 }
 

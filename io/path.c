@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +54,14 @@ int mdl_path_check_readable(const char *path, const char *advice, int wait, mdl_
 {
     const struct timespec pause = {0, 250000000};
     for (int attempt = 0; attempt < (wait ? 20 : 1); attempt++) {
-        int file = open(path, O_RDONLY);
+        int file = open(path, O_RDONLY | O_NONBLOCK); /* a pipe would wait for its writer */
         if (file >= 0) {
+            struct stat info;
+            int regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
             close(file);
-            return MDL_OK;
+            return regular
+                       ? MDL_OK
+                       : mdl_fail(err, MDL_E_INPUT, "%s: is not a regular file; %s", path, advice);
         }
         if (errno != ENOENT)
             return mdl_fail(err, MDL_E_IO, "%s: cannot be read: %s; %s", path, strerror(errno),
@@ -107,17 +113,46 @@ int mdl_path_commit(const char *temporary, const char *path, mdl_error_t *err)
     return rc;
 }
 
-void mdl_path_sweep(const char *path)
+/* Whether a process of this host, not this one, is writing the temporary of that name. */
+static int is_alive(const char *temporary)
+{
+    char host[64] = "host", *end;
+    gethostname(host, sizeof host - 1);
+    const char *dot = strrchr(temporary, '.');
+    size_t length = strlen(host);
+    if (dot == NULL || dot - temporary < (ptrdiff_t)length + 5 ||
+        strncmp(dot - length - 5, ".tmp.", 5) != 0 || strncmp(dot - length, host, length) != 0)
+        return 0;
+    long pid = strtol(dot + 1, &end, 10);
+    return *end == '\0' && pid > 0 && pid != (long)getpid() &&
+           (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+/* Removes the temporaries of path, or those of all paths that begin so. */
+static void sweep(const char *path, int begins)
 {
     char *folder = folder_of(path);
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     DIR *dir = folder != NULL ? opendir(folder) : NULL;
     for (struct dirent *entry = dir != NULL ? readdir(dir) : NULL; entry != NULL;
-         entry = readdir(dir))
-        if (strncmp(entry->d_name, base, strlen(base)) == 0 &&
-            strstr(entry->d_name + strlen(base), ".tmp.") != NULL)
-            unlinkat(dirfd(dir), entry->d_name, 0);
+         entry = readdir(dir)) {
+        const char *name = entry->d_name, *rest = name + strlen(base);
+        if (strncmp(name, base, strlen(base)) != 0 || is_alive(name))
+            continue;
+        if (begins ? strstr(rest, ".tmp.") != NULL : strncmp(rest, ".tmp.", 5) == 0)
+            unlinkat(dirfd(dir), name, 0);
+    }
     if (dir != NULL)
         closedir(dir);
     free(folder);
+}
+
+void mdl_path_sweep(const char *path)
+{
+    sweep(path, 0);
+}
+
+void mdl_path_sweep_all(const char *start)
+{
+    sweep(start, 1);
 }

@@ -10,9 +10,10 @@ int mdl_path_make_folder(const char *path, mdl_error_t *err);
 /* Makes the folder that path lies in. Not collective. */
 int mdl_path_make_parent(const char *path, mdl_error_t *err);
 
-/* MDL_OK if path can be opened for reading; MDL_E_MISSING or MDL_E_IO with a sentence that ends
- * in advice (what to do), else. Looks again for some seconds, for filesystems on which another
- * node's file appears late, when wait is not 0. Not collective. */
+/* MDL_OK if path is a regular file that can be opened for reading; MDL_E_MISSING, MDL_E_IO, or
+ * MDL_E_INPUT (a folder or a pipe) with a sentence that ends in advice (what to do), else. Looks
+ * again for some seconds, for filesystems on which another node's file appears late, when wait is
+ * not 0. Not collective. */
 int mdl_path_check_readable(const char *path, const char *advice, int wait, mdl_error_t *err);
 
 /* A new string: a name beside path for the file while it is being written; freed by the caller.
@@ -23,8 +24,11 @@ char *mdl_path_temporary(const char *path);
  * so that path is either the old file or the whole new one. Not collective. */
 int mdl_path_commit(const char *temporary, const char *path, mdl_error_t *err);
 
-/* Removes the unfinished files that earlier, killed runs left beside path: those whose names begin
- * as path's does and go on with ".tmp." somewhere. Not collective. */
+/* Removes the unfinished files that earlier, killed runs left beside path, but none that a process
+ * of this host still writes. Not collective. */
 void mdl_path_sweep(const char *path);
+
+/* The same for all paths that begin with start. Not collective. */
+void mdl_path_sweep_all(const char *start);
 
 #endif

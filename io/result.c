@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int write_provenance(hid_t file, const mdl_provenance_t *from, mdl_error_t *err)
@@ -37,11 +38,36 @@ static void release(mdl_result_t *result)
     *result = (mdl_result_t){.file = -1};
 }
 
+int mdl_result_check_place(const char *path, const char *schema, mdl_error_t *err)
+{
+    mdl_error_t ignored = {.rank = -1};
+    struct stat info;
+    hid_t file = -1;
+    char *found = NULL;
+    int rc = MDL_OK;
+    if (stat(path, &info) != 0)
+        return MDL_OK;
+    if (!S_ISREG(info.st_mode))
+        return mdl_fail(err, MDL_E_USAGE,
+                        "%s: is not a regular file and isn't replaced; give another output", path);
+    if (mdl_guard_check(path, &ignored) == MDL_OK &&
+        mdl_h5_open(path, "", &file, &ignored) == MDL_OK &&
+        mdl_h5_get_text(file, "schema", &found, &ignored) == MDL_OK && strcmp(found, schema) != 0)
+        rc = mdl_fail(err, MDL_E_USAGE,
+                      "%s: holds a %s, which a %s doesn't replace; give another output, or remove "
+                      "the file first",
+                      path, found, schema);
+    free(found);
+    mdl_h5_close(file);
+    return rc;
+}
+
 int mdl_result_create(mdl_result_t *result, const char *path, const mdl_provenance_t *provenance,
                       mdl_error_t *err)
 {
     *result = (mdl_result_t){.file = -1};
     int rc;
+    MDL_TRY(mdl_result_check_place(path, provenance->schema, err));
     MDL_TRY(mdl_path_make_parent(path, err));
     mdl_path_sweep(path);
     result->path = mdl_text("%s", path);

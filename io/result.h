@@ -26,8 +26,12 @@ typedef struct {
     char *temporary; /* where it is written until then */
 } mdl_result_t;
 
+/* MDL_E_USAGE when path holds what a result of that schema must not replace: a whole file of
+ * another schema (an input given as output), a folder or a device. Not collective. */
+int mdl_result_check_place(const char *path, const char *schema, mdl_error_t *err);
+
 /* Opens a new result beside path, making folders and removing what killed runs left there.
- * Call on one rank only. Returns MDL_E_IO naming path. */
+ * Call on one rank only. Returns MDL_E_IO naming path, or as mdl_result_check_place. */
 int mdl_result_create(mdl_result_t *result, const char *path, const mdl_provenance_t *provenance,
                       mdl_error_t *err);
 

@@ -190,6 +190,8 @@ static int ask_current(const mdl_cka_job_t *job, mdl_provenance_t *provenance,
     int rc = mdl_result_inputs_digest(archives->paths, archives->n_model, provenance->inputs_digest,
                                       err);
     *current = 0;
+    if (rc == MDL_OK)
+        rc = mdl_result_check_place(job->output, provenance->schema, err);
     if (rc != MDL_OK || job->stage->force || job->stage->dry_run)
         return rc;
     *current = mdl_result_is_current(job->output, provenance, why);

@@ -12,6 +12,8 @@ enum { MAX_OPTION = 48 };
 static int is_choice(const char *choices, const char *word)
 {
     size_t length = strlen(word);
+    if (strchr(word, '|') != NULL)
+        return 0;
     for (const char *c = choices; c != NULL; c = strchr(c, '|')) {
         c += *c == '|';
         if (length > 0 && strncmp(c, word, length) == 0 && (c[length] == '|' || c[length] == '\0'))

@@ -61,6 +61,7 @@ static void wrong_options_are_explained(void **state)
         {"--threshold", "1e999", "not a finite number"},
         {"--estimator", "bias", "none of biased|unbiased"},
         {"--estimator", "", "none of biased|unbiased"},
+        {"--estimator", "biased|unbiased", "none of biased|unbiased"},
         {"--out", NULL, "needs a value"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

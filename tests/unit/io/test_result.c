@@ -59,11 +59,44 @@ static void unfinished_files_are_swept(void **state)
     assert_int_equal(mdl_path_make_folder("odd1", &err), MDL_OK);
     touch("odd[1]/r.h5.tmp.host.12");
     touch("odd[1]/r.h5");
+    touch("odd[1]/r.h52.tmp.host.12");
     touch("odd1/r.h5.tmp.host.12");
     mdl_path_sweep("odd[1]/r.h5");
     assert_int_not_equal(access("odd[1]/r.h5.tmp.host.12", F_OK), 0);
     assert_int_equal(access("odd[1]/r.h5", F_OK), 0);
+    assert_int_equal(access("odd[1]/r.h52.tmp.host.12", F_OK), 0);
     assert_int_equal(access("odd1/r.h5.tmp.host.12", F_OK), 0);
+    mdl_path_sweep_all("odd[1]/r.");
+    assert_int_not_equal(access("odd[1]/r.h52.tmp.host.12", F_OK), 0);
+}
+
+/* The parent process lives, and may be writing. */
+static void files_of_living_processes_are_spared(void **state)
+{
+    (void)state;
+    char host[64] = "", name[128];
+    gethostname(host, sizeof host - 1);
+    snprintf(name, sizeof name, "r.h5.tmp.%s.%ld", host, (long)getppid());
+    touch(name);
+    mdl_path_sweep("r.h5");
+    assert_int_equal(access(name, F_OK), 0);
+    unlink(name);
+}
+
+/* An archive given as output by mistake, or a folder. */
+static void other_files_are_not_replaced(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_provenance_t other = provenance;
+    mdl_result_t result;
+    write_result();
+    other.schema = "mordal-other";
+    assert_int_equal(mdl_result_create(&result, path, &other, &err), MDL_E_USAGE);
+    assert_non_null(strstr(err.text, "holds a mordal-test"));
+    assert_int_equal(mdl_result_check_place("test_result_folder", "mordal-test", &err),
+                     MDL_E_USAGE);
+    assert_int_equal(mdl_result_check_place(path, "mordal-test", &err), MDL_OK);
 }
 
 static void changes_are_named(void **state)
@@ -150,6 +183,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(unfinished_files_are_swept),
+        cmocka_unit_test(files_of_living_processes_are_spared),
+        cmocka_unit_test(other_files_are_not_replaced),
         cmocka_unit_test(changes_are_named),
         cmocka_unit_test(an_unfinished_result_leaves_the_old_one),
         cmocka_unit_test(every_flipped_byte_is_seen),
