@@ -42,10 +42,11 @@ static int check_linkage(const char *path, const mdl_clusters_t *c, mdl_error_t 
                 used[(int64_t)node] = 1;
         }
         if (!sound)
-            rc = mdl_fail(err, MDL_E_INPUT,
-                          "%s: row %lld of /linkage is no merge of two nodes; run mordal-cluster "
-                          "again",
-                          path, (long long)k);
+            rc =
+                mdl_fail(err, MDL_E_INPUT,
+                         "%s: row %lld of /linkage is not a merge of two nodes; run mordal-cluster "
+                         "again",
+                         path, (long long)k);
     }
     free(used);
     return rc;

@@ -158,7 +158,7 @@ static int is_usable(const reader_t *reader, const row_t *row)
     const mdl_point_t *point = &row->point;
     const char *why = NULL;
     if (!isfinite(point->error) || point->error < 0)
-        why = "err is no finite number of at least 0";
+        why = "err is not a finite number of at least 0";
     if (!(point->ratio > 0 && point->ratio <= 1 + 1e-6))
         why = "its fraction isn't over 0 to 1";
     if (why == NULL)

@@ -42,8 +42,8 @@ int mdl_h5_open(const char *path, const char *advice, hid_t *file, mdl_error_t *
     if (rc != MDL_OK)
         return rc;
     if (H5Fis_hdf5(path) <= 0)
-        return mdl_fail(err, MDL_E_INPUT, "%s: is no HDF5 file, or its start is damaged; %s", path,
-                        advice);
+        return mdl_fail(err, MDL_E_INPUT, "%s: is not an HDF5 file, or its start is damaged; %s",
+                        path, advice);
     *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (*file < 0) {
         mdl_h5_fail(-1,
@@ -447,7 +447,7 @@ static int get_number(hid_t file, const char *name, hid_t type, void *value, mdl
     H5Tclose(stored);
     H5Sclose(space);
     H5Aclose(attribute);
-    return fits ? MDL_OK : attribute_failed(file, name, "is no single number", MDL_E_INPUT, err);
+    return fits ? MDL_OK : attribute_failed(file, name, "is not a single number", MDL_E_INPUT, err);
 }
 
 int mdl_h5_get_int(hid_t file, const char *name, int64_t *value, mdl_error_t *err)
@@ -466,7 +466,7 @@ int mdl_h5_get_text(hid_t file, const char *name, char **text, mdl_error_t *err)
     if (attribute < 0)
         return attribute_failed(file, name, "is missing", MDL_E_INPUT, err);
     hid_t stored = H5Aget_type(attribute), space = H5Aget_space(attribute);
-    int rc = attribute_failed(file, name, "is no single text", MDL_E_INPUT, err);
+    int rc = attribute_failed(file, name, "is not a single text", MDL_E_INPUT, err);
     if (H5Tget_class(stored) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1) {
         if (H5Tis_variable_str(stored) > 0) {
             char *found = NULL;

@@ -72,7 +72,7 @@ static int read_points(hid_t file, const char *path, mdl_history_t *history, mdl
     int n_dim, rc;
     MDL_TRY(mdl_h5_shape(file, "/ratio", &n_dim, dims, err));
     if (n_dim != 1 || dims[0] > MAX_POINT) {
-        rc = mdl_fail(err, MDL_E_INPUT, "%s: /ratio is no list of at most %d points", path,
+        rc = mdl_fail(err, MDL_E_INPUT, "%s: /ratio is not a list of at most %d points", path,
                       MAX_POINT);
         goto done;
     }

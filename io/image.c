@@ -232,7 +232,7 @@ static int read_file(const char *path, uint8_t **bytes, size_t *n_byte, mdl_erro
     if (file == NULL)
         return mdl_fail(err, MDL_E_MISSING, "cannot open %s: %s", path, strerror(errno));
     if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
-        rc = mdl_fail(err, MDL_E_INPUT, "%s is neither a PNG nor a JPEG, it is no file of bytes",
+        rc = mdl_fail(err, MDL_E_INPUT, "%s is neither a PNG nor a JPEG, it is not a file of bytes",
                       path);
     else if ((uint64_t)info.st_size > MAX_FILE_BYTE)
         rc = mdl_fail(err, MDL_E_INPUT, "%s has %lld bytes, an image may have %zu", path,

@@ -17,7 +17,7 @@ static int open_file(const char *path, FILE **file, mdl_error_t *err)
         return mdl_fail(err, errno == ENOENT ? MDL_E_MISSING : MDL_E_IO, "cannot open %s: %s", path,
                         strerror(errno));
     if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
-        rc = mdl_fail(err, MDL_E_INPUT, "%s is no regular file", path);
+        rc = mdl_fail(err, MDL_E_INPUT, "%s is not a regular file", path);
     else if ((*file = fdopen(fd, "rb")) == NULL)
         rc = mdl_fail(err, MDL_E_IO, "cannot open %s: %s", path, strerror(errno));
     else
@@ -49,7 +49,7 @@ static int read_bytes(const char *path, size_t max_byte, char **bytes, size_t *n
     if (ferror(file))
         MDL_TRY(mdl_fail(err, MDL_E_IO, "cannot read %s: %s", path, strerror(errno)));
     if (n_read > max_byte)
-        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s is longer than %zu bytes; this is no such file",
+        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s is longer than %zu bytes; this is not such a file",
                          path, max_byte));
     *bytes = text;
     *n_byte = n_read;
@@ -72,7 +72,7 @@ int mdl_json_read(const char *path, size_t max_byte, json_t **json, mdl_error_t 
     json_t *root = json_loadb(bytes, n_byte, JSON_REJECT_DUPLICATES, &where);
     free(bytes);
     if (root == NULL)
-        return mdl_fail(err, MDL_E_INPUT, "%s is no valid JSON: line %d, column %d: %s", path,
+        return mdl_fail(err, MDL_E_INPUT, "%s is not valid JSON: line %d, column %d: %s", path,
                         where.line, where.column, where.text);
     if (!json_is_object(root)) {
         json_decref(root);

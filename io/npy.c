@@ -58,7 +58,7 @@ static int take_dims(const char **at, mdl_npy_t *npy, mdl_error_t *err)
         char *end;
         skip_space(at);
         if (!isdigit((unsigned char)**at))
-            return refuse(npy, "its header has a shape that is no list of sizes", err);
+            return refuse(npy, "its header has a shape that is not a list of sizes", err);
         errno = 0;
         int64_t dim = strtoll(*at, &end, 10);
         if (errno != 0 || npy->n_dim == 3)
@@ -69,7 +69,7 @@ static int take_dims(const char **at, mdl_npy_t *npy, mdl_error_t *err)
         npy->dims[npy->n_dim++] = dim;
         *at = end;
         if (!take(at, ',') && **at != ')')
-            return refuse(npy, "its header has a shape that is no list of sizes", err);
+            return refuse(npy, "its header has a shape that is not a list of sizes", err);
     }
     if (npy->n_dim < 2)
         return refuse(npy,
@@ -201,7 +201,7 @@ static int start(mdl_npy_t *npy, const char *path, const char *mode, mdl_error_t
         return mdl_fail(err, MDL_E_MEMORY, "out of memory for the path %s", path);
     struct stat info;
     if (mode[0] == 'r' && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return refuse(npy, "is no regular file", err); /* a pipe would wait for its writer */
+        return refuse(npy, "is not a regular file", err); /* a pipe would wait for its writer */
     npy->file = fopen(path, mode);
     if (npy->file == NULL)
         return mdl_fail(err, mode[0] == 'r' && errno == ENOENT ? MDL_E_MISSING : MDL_E_IO,

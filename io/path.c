@@ -32,7 +32,7 @@ int mdl_path_make_folder(const char *path, mdl_error_t *err)
     }
     struct stat info;
     if (rc == MDL_OK && (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)))
-        rc = mdl_fail(err, MDL_E_IO, "%s: exists and is no folder; move it away", path);
+        rc = mdl_fail(err, MDL_E_IO, "%s: exists and is not a folder; move it away", path);
     free(copy);
     return rc;
 }

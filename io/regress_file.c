@@ -137,7 +137,7 @@ static int check(const mdl_regress_t *regress, mdl_error_t *err)
         chosen |= strcmp(regress->candidate[i], regress->choice) == 0;
     }
     if (!chosen)
-        return mdl_fail(err, MDL_E_INPUT, "the choice '%.80s' is no candidate", regress->choice);
+        return mdl_fail(err, MDL_E_INPUT, "the choice '%.80s' is not a candidate", regress->choice);
     for (int64_t i = 0; i < regress->n_point; i++)
         if (regress->point_candidate[i] < 0 ||
             regress->point_candidate[i] >= regress->n_candidate || !(regress->point_ratio[i] > 0) ||

@@ -69,7 +69,7 @@ static int check(const mdl_rung_t *rung, mdl_error_t *err)
     for (int64_t i = 0; i < rung->n_candidate; i++) {
         const char *name = rung->candidate[i];
         if (strchr(name, '+') == NULL || rung->cluster[i] < 0)
-            return mdl_fail(err, MDL_E_INPUT, "row %lld: '%.80s' of cluster %d is no candidate",
+            return mdl_fail(err, MDL_E_INPUT, "row %lld: '%.80s' of cluster %d is not a candidate",
                             (long long)i, name, (int)rung->cluster[i]);
         if (!(rung->ratio[i] >= 0 && rung->ratio[i] <= 1) || !(rung->train_seconds[i] >= 0) ||
             rung->error[i] < 0 || rung->error[i] > 1 || isinf(rung->loss[i]))

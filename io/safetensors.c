@@ -41,7 +41,7 @@ static int open_file(mdl_safetensors_t *file, mdl_error_t *err)
     if (fstat(file->fd, &status) != 0)
         return mdl_fail(err, MDL_E_IO, "cannot stat %s: %s", file->path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return mdl_fail(err, MDL_E_INPUT, "%s is no regular file", file->path);
+        return mdl_fail(err, MDL_E_INPUT, "%s is not a regular file", file->path);
     if (status.st_size < 10)
         return mdl_fail(err, MDL_E_INPUT,
                         "%s has %lld bytes, too few for a safetensors file; copy it again",
@@ -90,7 +90,7 @@ static int parse_header(mdl_safetensors_t *file, int64_t *data_start, mdl_error_
     MDL_TRY(mdl_safetensors_read_bytes(file, sizeof prefix, (int64_t)length, text, err));
     file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &where);
     if (file->header == NULL)
-        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is no valid JSON at byte %d: %s",
+        MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is not valid JSON at byte %d: %s",
                          file->path, where.position, where.text));
     if (!json_is_object(file->header))
         MDL_TRY(mdl_fail(err, MDL_E_INPUT, "%s: the header is no JSON object", file->path));
@@ -129,7 +129,7 @@ static int parse_shape(const mdl_safetensors_t *file, const json_t *value, mdl_t
         int64_t dim = json_integer_value(item);
         if (!json_is_integer(item) || dim < 0)
             return mdl_fail(err, MDL_E_INPUT,
-                            "%s: tensor %s: dimension %zu is no number of 0 or more", file->path,
+                            "%s: tensor %s: dimension %zu is not a number of 0 or more", file->path,
                             tensor->name, i);
         if (dim > 0 && tensor->n_value > INT64_MAX / 16 / dim)
             return mdl_fail(err, MDL_E_INPUT, "%s: tensor %s: the shape is too large", file->path,

@@ -109,7 +109,7 @@ static int read_file(const char *path, char **text, int64_t *n_byte, mdl_error_t
                         path, strerror(errno));
     int rc = MDL_OK;
     if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
-        rc = mdl_fail(err, MDL_E_INPUT, "%s: is no regular file of sample ids", path);
+        rc = mdl_fail(err, MDL_E_INPUT, "%s: is not a regular file of sample ids", path);
     else if (info.st_size > INT_MAX)
         rc = mdl_fail(err, MDL_E_INPUT, "%s: has over 2 GB, too much for sample ids", path);
     else
@@ -137,7 +137,7 @@ static int ids_from_text(const char *path, const char *text, int64_t n_byte, int
 {
     int64_t n_line = count_lines(text, n_byte);
     if (memchr(text, '\0', (size_t)n_byte) != NULL)
-        return mdl_fail(err, MDL_E_INPUT, "%s: holds a zero byte, it is no text file", path);
+        return mdl_fail(err, MDL_E_INPUT, "%s: holds a zero byte, it is not a text file", path);
     if (n_line != n_row)
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: has %" PRId64 " lines but the array has %" PRId64

@@ -221,7 +221,7 @@ static int read_text(const char *path, study_text_t *text, mdl_error_t *err)
     if (ferror(stream))
         rc = mdl_fail(err, MDL_E_IO, "study %s: cannot be read: %s", path, strerror(errno));
     else if (text->n_byte > MAX_BYTES)
-        rc = mdl_fail(err, MDL_E_INPUT, "study %s: is larger than 1 MiB, so it is no study file",
+        rc = mdl_fail(err, MDL_E_INPUT, "study %s: is larger than 1 MiB, so it is not a study file",
                       path);
 done:
     fclose(stream);

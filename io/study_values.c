@@ -137,7 +137,7 @@ static int set_matching(const mdl_study_key_t *key, void *base, const char *text
 static int set_texts(const mdl_study_key_t *key, void *base, const char *text, mdl_error_t *err)
 {
     if (text[0] != '[')
-        return mdl_fail(err, MDL_E_INPUT, "'%s' is no list; write [a, b]", text);
+        return mdl_fail(err, MDL_E_INPUT, "'%s' is not a list; write [a, b]", text);
     for (const char *word = text + strspn(text, "[, "); *word != ']' && *word != '\0';) {
         int length = (int)strcspn(word, ",] ");
         char *copy = mdl_text("%.*s", length, word);
@@ -220,7 +220,7 @@ int mdl_study_key_set(const mdl_study_key_t *key, void *base, const char *text, 
     case MDL_KEY_MODELS:
         break;
     }
-    return mdl_fail(err, MDL_E_INPUT, "'%s' is no list of models", text);
+    return mdl_fail(err, MDL_E_INPUT, "'%s' is not a list of models", text);
 }
 
 static void clear_models(const mdl_study_key_t *key, char *items, unsigned n)

@@ -355,10 +355,11 @@ static int read_eva02_arguments(const reader_t *reader, mdl_vision_config_t *con
     MDL_TRY(read_flag(reader, "scale_attn_inner", 0, &config->attention_norm));
     MDL_TRY(check_sizes(reader, config));
     if (config->n_feat / config->n_head % 4 != 0)
-        MDL_TRY(mdl_fail(reader->err, MDL_E_INPUT,
-                         "%s: the head width %lld is no multiple of 4, which rotary positions in "
-                         "two dimensions need",
-                         reader->path, (long long)(config->n_feat / config->n_head)));
+        MDL_TRY(
+            mdl_fail(reader->err, MDL_E_INPUT,
+                     "%s: the head width %lld is not a multiple of 4, which rotary positions in "
+                     "two dimensions need",
+                     reader->path, (long long)(config->n_feat / config->n_head)));
     MDL_TRY(read_rope_grid(reader, config));
 done:
     return rc;

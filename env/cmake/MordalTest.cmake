@@ -1,10 +1,11 @@
 # How tests are registered. Every test has a label for its area and a time limit; MPI tests take
-# the resource lock cpu_mpi so that they don't fight for cores.
+# the resource lock cpu_mpi so that they don't fight for cores. A launcher whose ranks failed would
+# wait a second or two before it ends (odls_base_sigkill_timeout).
 find_package(cmocka REQUIRED CONFIG)
 get_filename_component(MORDAL_MPI_BIN ${MPIEXEC_EXECUTABLE} DIRECTORY)
 set(MORDAL_TEST_ENV OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
-    OMPI_MCA_mpi_yield_when_idle=1
+    OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_odls_base_sigkill_timeout=0
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 
     "PATH=${CMAKE_BINARY_DIR}/bin:${MORDAL_MPI_BIN}:/usr/bin:/bin:$ENV{PATH}"
     MORDAL_SOURCE_DIR=${CMAKE_SOURCE_DIR} MORDAL_BUILD_DIR=${CMAKE_BINARY_DIR}

@@ -107,7 +107,7 @@ int mdl_linear_targets(const char *list, uint32_t *targets, mdl_error_t *err)
         int linear = find_linear(list, n_word);
         if (linear < 0)
             return mdl_fail(err, MDL_E_INPUT,
-                            "LoRA target \"%.*s\" is no linear layer; write all, or some of "
+                            "LoRA target \"%.*s\" is not a linear layer; write all, or some of "
                             "q_proj,k_proj,v_proj,qkv_proj,o_proj,gate_proj,up_proj,"
                             "gate_up_proj,down_proj",
                             (int)(n_word < 64 ? n_word : 64), list);

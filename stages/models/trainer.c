@@ -272,7 +272,7 @@ static int check_point(const mdl_candidate_t *candidate, const mdl_point_t *poin
         return MDL_OK;
     return mdl_fail(err, MDL_E_TRAINER,
                     "%s+%s at ratio %g: error %g, standard error %g, loss %g, %g s of training and "
-                    "%g s of evaluation is no result",
+                    "%g s of evaluation is not a result",
                     candidate->ve, candidate->lm, point->ratio, point->error, point->error_stderr,
                     point->loss, point->train_seconds, point->evaluate_seconds);
 }

@@ -96,7 +96,7 @@ int mdl_regress_main(mdl_stage_t *stage, const mdl_regress_options_t *options)
                                 &stage->err);
     if (stage->n_argument > 0)
         return mdl_fail(&stage->err, MDL_E_USAGE,
-                        "'%s' is no option; inputs and outputs are the study's (--help)",
+                        "'%s' is not an option; inputs and outputs are the study's (--help)",
                         stage->arguments[0]);
     if (options->curves != NULL)
         return mdl_on_root(stage->comm, stage->rank, print_curves(options, &stage->err),

@@ -35,7 +35,8 @@ static int read_alike(run_t *run, mdl_error_t *err)
     const char *paths[64];
     int n = 0;
     if (run->options->similarity == NULL && run->stage->n_argument > 0)
-        return mdl_fail(err, MDL_E_USAGE, "'%s' is no option; similarity files follow --similarity",
+        return mdl_fail(err, MDL_E_USAGE,
+                        "'%s' is not an option; similarity files follow --similarity",
                         run->stage->arguments[0]);
     if (run->options->similarity != NULL)
         paths[n++] = run->options->similarity;

@@ -162,7 +162,8 @@ int mdl_rung_plan(mdl_stage_t *stage, const mdl_study_t *study, const mdl_rung_o
     int hand = options->candidates != NULL || options->previous != NULL || options->output != NULL;
     int rc = MDL_OK;
     if (stage->n_argument > 0)
-        rc = mdl_fail(err, MDL_E_USAGE, "'%s' is no option; inputs are named by options (--help)",
+        rc = mdl_fail(err, MDL_E_USAGE,
+                      "'%s' is not an option; inputs are named by options (--help)",
                       stage->arguments[0]);
     else if (mdl_study_in_rounds(study))
         rc = mdl_fail(err, MDL_E_USAGE,

@@ -7,7 +7,7 @@ study=study/STUDY.yaml
 expect 0 'predicts errors at ratio 1' mordal-regress --help
 expect 64 'give --study STUDY.yaml' mordal-regress
 make_replay_study
-expect 64 'is no option' mordal-regress --study $study file.csv
+expect 64 'is not an option' mordal-regress --study $study file.csv
 expect 66 'run mordal-rung --study STUDY.yaml until it says that it has finished' \
     mpiexec -n 2 mordal-regress --study $study
 mordal-rung --study $study

@@ -10,7 +10,7 @@ expect 64 'give --study STUDY.yaml' mordal-rung
 expect 66 'cannot be opened' mpiexec -n 2 mordal-rung --study nowhere.yaml
 make_replay_study
 expect 64 'did you mean' mordal-rung --study $study --rumg 1
-expect 64 'is no option' mordal-rung --study $study extra
+expect 64 'is not an option' mordal-rung --study $study extra
 expect 64 '--rung counts from 1' mordal-rung --study $study --rung -2
 mv study/clusters/candidates.h5 study/keep.h5
 expect 66 'run mordal-cluster --study STUDY.yaml --side language first' \

@@ -7,7 +7,7 @@ FOLDER is parity/encoders. Writes FOLDER/NAME/{config.json,model.safetensors,ref
 for clip-pair (the vision part of an image and text encoder), siglip-plain (no pooling head),
 dinov2-gated (SwiGLU) and internvit-own (the names of the model's own code), the last two with
 images of another size than that of their positions, eva02-inner (a norm inside the attention,
-positions scaled to another grid) and siglip-edge (a side that is no multiple of the patch's, as in
+positions scaled to another grid) and siglip-edge (a side that is not a multiple of the patch's, as in
 so400m-patch14-384). Needs torch, transformers, timm and safetensors; made with torch 2.15,
 transformers 5.23 and timm 1.0.31.
 """
