@@ -169,7 +169,7 @@ static int reserve(const char *path, int64_t n_byte, mdl_error_t *err)
         close(file);
     if (cause == 0)
         return MDL_OK;
-    return mdl_fail(err, MDL_E_IO, "%s: %lld bytes more cannot be had: %s; make room and run again",
+    return mdl_fail(err, MDL_E_IO, "%s: no space for %lld more bytes: %s; make room and run again",
                     path, (long long)n_byte, strerror(cause));
 }
 

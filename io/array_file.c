@@ -212,7 +212,7 @@ int mdl_array_open(const char *spec, mdl_array_t **array, mdl_error_t *err)
         rc = open_guarded(made, err);
     else
         rc = mdl_fail(err, MDL_E_USAGE,
-                      "%s: its name tells no kind of file; .npy, .safetensors, .h5 and .hdf5 are "
+                      "%s: unknown type of file by its name; .npy, .safetensors, .h5 and .hdf5 are "
                       "read",
                       made->path);
     if (rc == MDL_OK)

@@ -96,7 +96,7 @@ static int reserve(const mdl_gram_writer_t *writer, mdl_error_t *err)
         close(file);
     if (cause == 0)
         return MDL_OK;
-    return mdl_fail(err, MDL_E_IO, "%s: %lld bytes cannot be had: %s; make room and run again",
+    return mdl_fail(err, MDL_E_IO, "%s: no space for %lld bytes: %s; make room and run again",
                     writer->result.path, (long long)size, strerror(cause));
 }
 

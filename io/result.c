@@ -231,7 +231,7 @@ int mdl_result_is_current(const char *path, const mdl_provenance_t *provenance, 
     hid_t file;
     char *configuration = NULL, *inputs = NULL;
     if (access(path, F_OK) != 0) {
-        snprintf(why, 256, "there is not a result yet");
+        snprintf(why, 256, "there is no result yet");
         return 0;
     }
     int rc = mdl_result_open(path, provenance->schema, provenance->version, "", &file, &err);

@@ -34,7 +34,7 @@ static int unknown_command(mdl_stage_t *stage)
     for (int i = 0; i < N_COMMAND; i++)
         names[i] = commands[i]->name;
     if (stage->n_argument == 0)
-        return mdl_fail(&stage->err, MDL_E_USAGE, "what to do? mordal-archive --help tells");
+        return mdl_fail(&stage->err, MDL_E_USAGE, "no command is given; see mordal-archive --help");
     const char *nearest = mdl_text_nearest(stage->arguments[0], names, N_COMMAND);
     if (nearest != NULL)
         return mdl_fail(&stage->err, MDL_E_USAGE, "unknown command '%s'; did you mean %s?",

@@ -51,10 +51,10 @@ static int settle_stopping(mdl_cka_job_t *job, const mdl_cka_archives_t *archive
                         "estimator minibatch, not %s",
                         mdl_cka_estimator_name(job->settings.estimator));
     if (!(stopping->alpha > 0 && stopping->alpha <= 0.5))
-        return mdl_fail(err, MDL_E_USAGE, "--alpha %g: a probability is due, above 0 and up to 0.5",
+        return mdl_fail(err, MDL_E_USAGE, "--alpha %g: must be above 0 and at most 0.5",
                         stopping->alpha);
     if (fabs(stopping->cut.threshold) > 1)
-        return mdl_fail(err, MDL_E_USAGE, "--threshold %g: a similarity is due, from -1 to 1",
+        return mdl_fail(err, MDL_E_USAGE, "--threshold %g: must be between -1 and 1",
                         stopping->cut.threshold);
     if (isnan(stopping->cut.threshold))
         stopping->cut.threshold = strcmp(archives->side, "language") == 0 ? 0.8 : 0.7;

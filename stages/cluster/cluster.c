@@ -109,7 +109,7 @@ static int read_languages(const char *const *paths, int64_t n_cluster, mdl_clust
             return rc;
         if (strcmp(language[k].side, "vision") == 0)
             return mdl_fail(err, MDL_E_INPUT,
-                            "%s: these are vision clusters; language clusters are due here",
+                            "%s: these are vision clusters; language clusters are expected here",
                             paths[k]);
     }
     return MDL_OK;
@@ -286,7 +286,7 @@ int mdl_cluster_run(mdl_stage_t *stage, const mdl_cluster_options_t *options, md
     if (options->output == NULL)
         return mdl_fail(err, MDL_E_USAGE, "no output: give -o OUT.h5 (or --study STUDY.yaml)");
     if (fabs(options->threshold) > 1)
-        return mdl_fail(err, MDL_E_USAGE, "--threshold %g: a similarity is due, from -1 to 1",
+        return mdl_fail(err, MDL_E_USAGE, "--threshold %g: must be between -1 and 1",
                         options->threshold);
     if (options->vision == NULL && stage->n_argument != 1)
         return mdl_fail(err, MDL_E_USAGE,

@@ -41,7 +41,7 @@ typedef struct {
     int (*foresee)(void *context, const int64_t *index, const double *ratio,
                    const mdl_predict_curve_t *curves, int64_t n, mdl_prediction_t *predictions,
                    mdl_error_t *err);
-    /* Hears of every decision; NULL = nobody does. */
+    /* Called after every decision; NULL = not called. */
     void (*decided)(void *context, const mdl_decision_t *decision);
 } mdl_rounds_t;
 

@@ -62,7 +62,7 @@ static int add_word(mdl_setting_grid_t *grid, axis_t *axes, const char *word, md
         MDL_TRY(mdl_key_parse(name, &key, err));
         for (int k = 0; k < grid->n_key; k++)
             if (grid->keys[k] == key)
-                return mdl_fail(err, MDL_E_USAGE, "--sweep: %s stands there twice", name);
+                return mdl_fail(err, MDL_E_USAGE, "--sweep: %s is given twice", name);
         axis_t *axis = &axes[grid->n_key];
         grid->keys[grid->n_key++] = key;
         MDL_TRY(mdl_alloc(&axis->values, MAX_VALUE, sizeof(double), "values", err));

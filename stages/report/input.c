@@ -110,7 +110,7 @@ static int add_file(mdl_report_input_t *input, const char *path, mdl_error_t *er
 
 static int said_twice(const char *path, const char *what, mdl_error_t *err)
 {
-    return mdl_fail(err, MDL_E_INPUT, "%s: another file said already what %s is; name one of them",
+    return mdl_fail(err, MDL_E_INPUT, "%s: an earlier file describes %s, too; name one of them",
                     path, what);
 }
 
