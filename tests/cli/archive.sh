@@ -17,7 +17,7 @@ for command in import extract ls verify export; do
     expect 0 "usage: mordal-archive $command" mordal-archive "$command" --help
 done
 expect 64 "did you mean import?" mordal-archive impot
-expect 64 "what to do?" mordal-archive
+expect 64 "no command is given" mordal-archive
 expect 64 "did you mean --encoding?" mordal-archive import --encodign keep
 
 echo "-- every rank count writes the same bytes"
@@ -75,7 +75,7 @@ expect 66 "nowhere.npy" run a=nowhere.npy
 expect 64 "expected NAME=FILE" run "$vision/svtrv2.npy"
 expect 64 "expected NAME=FILE" run "../a=$vision/svtrv2.npy"
 expect 64 "model a is given twice" run "a=$vision/svtrv2.npy" "a=$vision/dinov2s.npy"
-expect 64 "its name tells no kind of file" run "a=$vision/images.csv"
+expect 64 "unknown type of file" run "a=$vision/images.csv"
 expect 64 "leave out #x" run "a=$vision/svtrv2.npy#x"
 expect 65 "has no tensor 'x'" run "a=$zoo/language/kjv/model.safetensors#x"
 expect 65 "tensors; name one, as in" run "a=$zoo/language/kjv/model.safetensors"

@@ -69,7 +69,7 @@ expect 0 "up to date: c.h5" mordal-cluster -o c.h5 unbiased-1.h5
 expect 0 "settings changed, now threshold" mordal-cluster --threshold -1 -o c.h5 unbiased-1.h5
 grep -q "4 models in 1 clusters" out.txt || fail "not one cluster"
 expect 0 "under a second" mordal-cluster --dry-run -o plan.h5 unbiased-1.h5
-expect 64 "a similarity is due" mordal-cluster --threshold 2 -o x.h5 unbiased-1.h5
+expect 64 "must be between -1 and 1" mordal-cluster --threshold 2 -o x.h5 unbiased-1.h5
 expect 64 "give one similarity file" mordal-cluster -o x.h5
 expect 64 "no output" mordal-cluster unbiased-1.h5
 expect 65 "mordal-archive" mordal-cluster -o x.h5 ve/svtrv2.h5

@@ -63,6 +63,6 @@ expect 0 "cka/vision.h5: similarity from" mordal-cka --study STUDY.yaml --side v
 echo "-- mistakes"
 expect 64 "needs the estimator minibatch" \
     mordal-cka --stop clusters --estimator unbiased -o x.h5 ve/*.h5
-expect 64 "a probability is due" mordal-cka --stop clusters --alpha 0 -o x.h5 ve/*.h5
-expect 64 "a similarity is due" mordal-cka --stop clusters --threshold 2 -o x.h5 ve/*.h5
+expect 64 "must be above 0 and at most 0.5" mordal-cka --stop clusters --alpha 0 -o x.h5 ve/*.h5
+expect 64 "must be between -1 and 1" mordal-cka --stop clusters --threshold 2 -o x.h5 ve/*.h5
 [ ! -e x.h5 ] || fail "a mistake left a file"

@@ -53,7 +53,7 @@ head -1 by-hand/ranking.csv | grep -qx \
 if grep -qi 'nan\|inf' by-hand/ranking.csv; then fail "ranking.csv has a nan"; fi
 awk -F, 'NF != 10 { exit 1 }' by-hand/ranking.csv || fail "ranking.csv has not 10 columns"
 
-expect 65 "said already" mordal-report -o twice files/cka/vision.h5 files/cka/vision.h5
+expect 65 "an earlier file describes" mordal-report -o twice files/cka/vision.h5 files/cka/vision.h5
 [ ! -e twice ] || fail "a failed report left something behind"
 head -c 2000 files/cka/vision.h5 >cut.h5
 expect 65 "cut.h5" mordal-report -o cut cut.h5

@@ -9,7 +9,7 @@ expect 64 '--simulate needs --curves' mordal-regress --simulate
 expect 64 "did you mean t_ve" simulate --curves "$curves" --sweep t_va=0.5
 expect 64 'keep: 2.5 is not a whole number' simulate --curves "$curves" --sweep keep=2.5
 expect 64 "is no FIRST:LAST:STEP" simulate --curves "$curves" --sweep eta=2:3
-expect 64 'stands there twice' simulate --curves "$curves" --sweep eta=2,eta=3
+expect 64 'is given twice' simulate --curves "$curves" --sweep eta=2,eta=3
 expect 66 'none.csv' simulate --curves none.csv
 
 # The full grid: the best pair of the quick start at the grid's price, by definition.
