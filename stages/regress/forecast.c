@@ -12,27 +12,35 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Sorted seconds, to sum up the cheapest or dearest of. */
+/* Seconds of the candidates, to sum up the cheapest or dearest of. */
 typedef struct {
-    const double *sorted; /* [n], ascending */
+    double *sum; /* [n + 1], of the k cheapest; freed by the caller */
     int64_t n;
     double mean;
 } costs_t;
 
+static int sum_up(const double *seconds, int64_t n, costs_t *costs, mdl_error_t *err)
+{
+    *costs = (costs_t){.n = n};
+    int rc = mdl_alloc(&costs->sum, (size_t)n + 1, sizeof *costs->sum, "seconds", err);
+    if (rc != MDL_OK)
+        return rc;
+    memcpy(costs->sum + 1, seconds, (size_t)n * sizeof *seconds);
+    qsort(costs->sum + 1, (size_t)n, sizeof *costs->sum, by_value);
+    for (int64_t k = 1; k <= n; k++)
+        costs->sum[k] += costs->sum[k - 1];
+    costs->mean = costs->sum[n] / (double)n;
+    return MDL_OK;
+}
+
 static double cheapest(const costs_t *costs, int64_t n_taken)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n_taken; i++)
-        sum += costs->sorted[i];
-    return sum;
+    return costs->sum[n_taken];
 }
 
 static double dearest(const costs_t *costs, int64_t n_taken)
 {
-    double sum = 0;
-    for (int64_t i = costs->n - n_taken; i < costs->n; i++)
-        sum += costs->sorted[i];
-    return sum;
+    return costs->sum[costs->n] - costs->sum[costs->n - n_taken];
 }
 
 static mdl_range_t train(const costs_t *costs, int64_t n_taken, double ratio)
@@ -131,13 +139,10 @@ int mdl_forecast(const double *seconds, double spread, int64_t n, int64_t n_clus
                  mdl_error_t *err)
 {
     const double few = 0.18, usual = 0.25; /* the paper's 9 to 15 clusters of 49 candidates */
-    double *sorted = NULL;
-    int rc;
-    MDL_TRY(mdl_alloc(&sorted, (size_t)n, sizeof *sorted, "seconds", err));
-    memcpy(sorted, seconds, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    costs_t costs = {.sorted = sorted, .n = n};
-    costs.mean = cheapest(&costs, n) / (double)n;
+    costs_t costs;
+    int rc = sum_up(seconds, n, &costs, err);
+    if (rc != MDL_OK)
+        return rc;
     int64_t expected = n_cluster > 0 ? n_cluster : at_least_one(round(usual * (double)n));
     int64_t fewest = n_cluster > 0 ? n_cluster : at_least_one(few * (double)n);
     int64_t most = n_cluster > 0 ? n_cluster : n;
@@ -153,9 +158,8 @@ int mdl_forecast(const double *seconds, double spread, int64_t n, int64_t n_clus
     }
     spread_all(forecast, spread);
     forecast->grid = cheapest(&costs, n);
-done:
-    free(sorted);
-    return rc;
+    free(costs.sum);
+    return MDL_OK;
 }
 
 /* Ratio that a candidate in play reaches on the mean: of every doubling three quarters go on. */
@@ -174,14 +178,10 @@ int mdl_forecast_rounds(const double *seconds, double spread, int64_t n, int64_t
                         double start_ratio, double max_ratio, int train_choice,
                         mdl_forecast_t *forecast, mdl_error_t *err)
 {
-    double *sorted;
-    int rc = mdl_alloc(&sorted, (size_t)n, sizeof *sorted, "seconds", err);
+    costs_t costs;
+    int rc = sum_up(seconds, n, &costs, err);
     if (rc != MDL_OK)
         return rc;
-    memcpy(sorted, seconds, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    costs_t costs = {.sorted = sorted, .n = n};
-    costs.mean = cheapest(&costs, n) / (double)n;
     *forecast = (mdl_forecast_t){.grid = cheapest(&costs, n)};
     forecast->regress =
         (mdl_range_t){cheapest(&costs, n_play) * start_ratio,
@@ -195,6 +195,6 @@ int mdl_forecast_rounds(const double *seconds, double spread, int64_t n, int64_t
     add(&forecast->total, &forecast->final);
     forecast->total.high = fmin(forecast->total.high, forecast->grid);
     spread_all(forecast, spread);
-    free(sorted);
+    free(costs.sum);
     return MDL_OK;
 }

@@ -62,12 +62,18 @@ static void number_models(mdl_pool_t *pool)
     }
 }
 
-static void note_finals(mdl_pool_t *pool)
+static void note_finals(mdl_pool_t *pool, int warn)
 {
-    pool->has_seconds = 1;
+    int64_t n_with = 0, n_without = 0;
     for (int64_t i = 0; i < pool->n; i++)
         for (int k = 0; k < pool->curves[i]->n_point; k++)
-            pool->has_seconds &= pool->curves[i]->points[k].train_seconds > 0;
+            *(pool->curves[i]->points[k].train_seconds > 0 ? &n_with : &n_without) += 1;
+    pool->has_seconds = n_without == 0;
+    if (warn && n_with > 0 && n_without > 0)
+        mdl_log(MDL_LOG_WARN,
+                "task %s: %lld of %lld points have no seconds, so that its costs are counted in "
+                "ratios",
+                pool->task, (long long)n_without, (long long)(n_with + n_without));
     for (int64_t i = 0; i < pool->n; i++) {
         const mdl_point_t *last = &pool->curves[i]->points[pool->curves[i]->n_point - 1];
         pool->final_error[i] = last->error;
@@ -99,7 +105,7 @@ int mdl_pool_make(const mdl_curve_table_t *table, int64_t task, const mdl_alike_
         mdl_log(MDL_LOG_WARN, "task %s has one model, %s: it has no ranking", pool->task,
                 pool->curves[0]->model);
     number_models(pool);
-    note_finals(pool);
+    note_finals(pool, warn);
     rc = mdl_pool_measure_distance(pool, err);
 done:
     if (rc != MDL_OK)

@@ -125,7 +125,7 @@ static mdl_prediction_t predict_one(const mdl_predict_settings_t *settings,
     double y = mdl_backtest_predict(test, i);
     if (last->ratio >= 1 - 1e-6) {
         sigma = own = isfinite(test->grid.last_s[i]) ? test->grid.last_s[i] : 0;
-        y = test->grid.last_y[i];
+        y = last->error > 0 ? log(last->error) : test->grid.last_y[i];
     } else if (settings->method == MDL_METHOD_LOG_LINEAR) {
         return predict_line(settings, curve, z, sigma);
     } else if (settings->method == MDL_METHOD_POWER_LAW) {

@@ -28,6 +28,11 @@ for method in calibrated-slope last-value log-linear power-law; do
     [ "$(wc -l < rows.csv)" = "$(wc -l < first.csv)" ] || fail "$method leaves models out"
 done
 
+# What was measured at ratio 1 is taken as it is, however small.
+printf 'model,task,fraction,err\na,t,0.5,0.002\na,t,1,0.0003\nb,t,0.5,0.002\nb,t,1,0.0001\n' > small.csv
+predict small.csv --at 1
+[ "$(awk -F, '$2 == "b" {print ($3 > .00009999 && $3 < .00010001)}' rows.csv)" = 1 ] || { cat rows.csv; fail "small errors"; }
+
 # What can't be used is named; the rest is used.
 cat > bad.csv <<'END'
 # one line a problem
