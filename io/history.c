@@ -124,6 +124,11 @@ static int check_configuration(hid_t file, const char *path, const char *configu
     return rc;
 }
 
+static int open_history(const char *path, hid_t *file, mdl_error_t *err)
+{
+    return mdl_result_open(path, "mordal-history", 1, "run mordal-rung first", file, err);
+}
+
 int mdl_history_read(const char *path, const char *configuration, mdl_history_t *history,
                      mdl_error_t *err)
 {
@@ -131,7 +136,7 @@ int mdl_history_read(const char *path, const char *configuration, mdl_history_t 
     if (access(path, F_OK) != 0)
         return MDL_OK;
     hid_t file;
-    int rc = mdl_result_open(path, "mordal-history", 1, "run mordal-rung first", &file, err);
+    int rc = open_history(path, &file, err);
     if (rc != MDL_OK)
         return rc;
     MDL_TRY(check_configuration(file, path, configuration, err));
@@ -142,6 +147,18 @@ done:
     if (rc != MDL_OK)
         mdl_history_free(history);
     return rc;
+}
+
+double mdl_history_lost(const char *path)
+{
+    mdl_error_t ignored;
+    double lost = 0;
+    hid_t file;
+    if (access(path, R_OK) != 0 || open_history(path, &file, &ignored) != MDL_OK)
+        return 0;
+    int rc = mdl_h5_get_double(file, "lost_seconds", &lost, &ignored);
+    mdl_h5_close(file);
+    return rc == MDL_OK && lost >= 0 && isfinite(lost) ? lost : 0;
 }
 
 static int write_contents(hid_t file, const mdl_history_t *history, mdl_error_t *err)

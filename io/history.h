@@ -35,6 +35,10 @@ typedef struct {
 int mdl_history_read(const char *path, const char *configuration, mdl_history_t *history,
                      mdl_error_t *err);
 
+/* lost_seconds of the history at path, whatever settings it was made with; 0 where there is none
+ * that can be read. One rank only. */
+double mdl_history_lost(const char *path);
+
 /* Replaces path by history. One rank only. */
 int mdl_history_write(const char *path, const char *configuration, const mdl_history_t *history,
                       mdl_error_t *err);

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char schema[] = "mordal-simulation";
-
 static const char *const names[MDL_N_MEASURE] = {
     "tau", "top1", "within_stderr", "regret", "relative_regret", "cost"};
 
@@ -47,41 +45,6 @@ int mdl_simulation_write(const char *path, const mdl_provenance_t *provenance,
     if (rc != MDL_OK)
         return rc;
     return mdl_result_close(&result, write_datasets(result.file, simulation, err), err);
-}
-
-static int read_datasets(hid_t file, mdl_simulation_t *s, mdl_error_t *err)
-{
-    char path[64];
-    int rc;
-    s->n_setting = s->n_key = s->n_task = -1;
-    MDL_TRY(mdl_h5_read_text(file, "/setting", &s->n_setting, &s->setting, err));
-    MDL_TRY(mdl_h5_read_text(file, "/key", &s->n_key, &s->key, err));
-    MDL_TRY(mdl_h5_read_text(file, "/task", &s->n_task, &s->task, err));
-    int64_t by_key[] = {s->n_setting, s->n_key}, by_task[] = {s->n_setting, s->n_task};
-    MDL_TRY(mdl_h5_read_double(file, "/value", 2, by_key, &s->value, err));
-    for (int m = 0; m < MDL_N_MEASURE; m++) {
-        MDL_TRY(mdl_h5_read_double(file, path_of(m, 0, path), 2, by_task, &s->measure[m], err));
-        MDL_TRY(mdl_h5_read_double(file, path_of(m, 1, path), 1, by_task, &s->mean[m], err));
-    }
-    rc = mdl_h5_get_int(file, "n_seed", &s->n_seed, err);
-done:
-    return rc;
-}
-
-int mdl_simulation_read(const char *path, mdl_simulation_t *simulation, mdl_error_t *err)
-{
-    hid_t file;
-    *simulation = (mdl_simulation_t){0};
-    int rc = mdl_result_open(path, schema, 1, "make it with mordal simulate", &file, err);
-    if (rc != MDL_OK)
-        return rc;
-    rc = read_datasets(file, simulation, err);
-    if (rc != MDL_OK)
-        mdl_error_prefix(err, "%s", path);
-    mdl_h5_close(file);
-    if (rc != MDL_OK)
-        mdl_simulation_free(simulation);
-    return rc;
 }
 
 void mdl_simulation_free(mdl_simulation_t *simulation)

@@ -32,8 +32,6 @@ const char *mdl_measure_name(mdl_measure_t measure);
 
 int mdl_simulation_write(const char *path, const mdl_provenance_t *provenance,
                          const mdl_simulation_t *simulation, mdl_error_t *err);
-/* Freed with mdl_simulation_free. Not collective. */
-int mdl_simulation_read(const char *path, mdl_simulation_t *simulation, mdl_error_t *err);
 void mdl_simulation_free(mdl_simulation_t *simulation);
 
 #endif

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,22 @@ int mdl_study_in_rounds(const mdl_study_t *study)
     return study->search.strategy != NULL && strcmp(study->search.strategy, "paper") != 0;
 }
 
+double mdl_study_rung_ratio(const mdl_study_t *study, int64_t rung)
+{
+    return study->search.start_ratio * pow(study->search.eta, (double)(rung - 1));
+}
+
+int mdl_study_n_rung(const mdl_study_t *study)
+{
+    int n = 0;
+    if (mdl_study_in_rounds(study))
+        return 0;
+    while (n <= MDL_STUDY_MAX_RUNG &&
+           mdl_study_rung_ratio(study, n + 1) <= study->search.max_ratio * (1 + 1e-9))
+        n++;
+    return n;
+}
+
 double mdl_study_confidence(const char *strategy)
 {
     return strcmp(strategy, "cross") == 0 ? 0.65 : 0.82;
@@ -124,6 +141,12 @@ static int check_settings(const mdl_study_t *study, const char *file, mdl_error_
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: search.start_ratio (%g) is larger than search.max_ratio (%g)", file,
                         study->search.start_ratio, study->search.max_ratio);
+    if (mdl_study_n_rung(study) > MDL_STUDY_MAX_RUNG)
+        return mdl_fail(err, MDL_E_INPUT,
+                        "%s: search.eta (%.10g) makes more than %d rungs from search.start_ratio "
+                        "(%g) to search.max_ratio (%g); take a larger one",
+                        file, study->search.eta, MDL_STUDY_MAX_RUNG, study->search.start_ratio,
+                        study->search.max_ratio);
     if (study->regress.max_points <= study->regress.points)
         return mdl_fail(err, MDL_E_INPUT,
                         "%s: regress.max_points (%lld) must be larger than regress.points (%lld)",

@@ -121,6 +121,14 @@ typedef struct {
  * the rungs of the paper. Not collective. */
 int mdl_study_in_rounds(const mdl_study_t *study);
 
+enum { MDL_STUDY_MAX_RUNG = 64 };
+
+/* The number of ratios b, b eta, b eta^2, ... up to R (to 1e-9 relative), and the ratio of rung
+ * number rung, from 1. None in rounds; at most MDL_STUDY_MAX_RUNG in a study that was read. Not
+ * collective. */
+int mdl_study_n_rung(const mdl_study_t *study);
+double mdl_study_rung_ratio(const mdl_study_t *study, int64_t rung);
+
 /* search.confidence of a strategy of rounds unless the study says otherwise (docs/simulation.md).
  * Not collective. */
 double mdl_study_confidence(const char *strategy);

@@ -30,24 +30,11 @@ static void print_int(const char *key, int64_t value)
     printf("%s='%lld'\n", key, (long long)value);
 }
 
-/* Rungs b, b eta, b eta^2 ... up to R; none where candidates are trained in rounds. */
-static int count_rungs(const mdl_study_t *study)
-{
-    double ratio = study->search.start_ratio;
-    int n = 0;
-    while (!mdl_study_in_rounds(study) && ratio <= study->search.max_ratio * (1 + 1e-9) &&
-           n < 1000) {
-        n++;
-        ratio *= study->search.eta;
-    }
-    return n;
-}
-
 static void print_shell(const mdl_study_t *study)
 {
     print_text("study_name", study->name);
     print_text("study_folder", study->folder);
-    print_int("study_rungs", count_rungs(study));
+    print_int("study_rungs", mdl_study_n_rung(study));
     print_int("study_train_choice", study->regress.train_choice);
     print_text("slurm_site", study->slurm.site);
     print_text("slurm_account", study->slurm.account);
@@ -63,6 +50,16 @@ static void print_shell(const mdl_study_t *study)
     print_text("slurm_extra", study->slurm.extra);
 }
 
+static void print_check(const mdl_study_t *study)
+{
+    printf("OK: study %s in %s: %u vision encoders x %u language models, ", study->name,
+           study->folder, study->zoo.n_vision, study->zoo.n_language);
+    if (mdl_study_in_rounds(study))
+        printf("in rounds\n");
+    else
+        printf("up to %d rungs\n", mdl_study_n_rung(study));
+}
+
 static int read_study(const char *action, const char *path)
 {
     mdl_study_t *study;
@@ -75,9 +72,7 @@ static int read_study(const char *action, const char *path)
     if (strcmp(action, "shell") == 0)
         print_shell(study);
     else
-        printf("OK: study %s in %s: %u vision encoders x %u language models, up to %d rungs\n",
-               study->name, study->folder, study->zoo.n_vision, study->zoo.n_language,
-               count_rungs(study));
+        print_check(study);
     mdl_study_free(study);
     return MDL_OK;
 }

@@ -41,11 +41,11 @@ static int ascending(const void *left, const void *right)
 /* The ratios of rungs and of the regression's points. Returns their number. */
 static int list_rung_marks(const mdl_study_t *study, double *marks)
 {
-    double ratio = study->search.start_ratio;
+    const int n_rung = mdl_study_n_rung(study);
+    double ratio = study->search.max_ratio;
     int n = 0;
-    for (; ratio <= study->search.max_ratio + SAME; ratio *= study->search.eta)
-        marks[n++] = ratio;
-    ratio = study->search.max_ratio;
+    for (int rung = 1; rung <= n_rung; rung++)
+        marks[n++] = mdl_study_rung_ratio(study, rung);
     for (int64_t point = 0; point < study->regress.max_points; point++) {
         marks[n++] = ratio;
         ratio /= study->regress.divisor;
@@ -68,18 +68,19 @@ int mdl_trainer_marks(const mdl_study_t *study, double **marks, int *n_mark, mdl
 {
     const double first = study->search.start_ratio, last = study->search.max_ratio;
     const double eta = study->search.eta, divisor = study->regress.divisor;
-    if (!(first > 1e-6 && first <= last && last <= 1 && eta > 1 + 1e-3 && divisor > 1 + 1e-3))
+    const int in_rounds = mdl_study_in_rounds(study);
+    if (!(first > 1e-6 && first <= last && last <= 1 && (in_rounds || eta > 1) &&
+          divisor > 1 + 1e-3))
         return mdl_fail(err, MDL_E_INPUT,
                         "search.start_ratio %g, search.max_ratio %g, search.eta %g and "
                         "regress.divisor %g don't go together",
                         first, last, eta, divisor);
-    const double step = eta < divisor ? eta : divisor;
-    const int n_most = 6 + (int)(log(last / first) / log(step)) + (int)study->regress.max_points;
+    const int n_most = in_rounds ? 6 + (int)(log(last / first) / log(divisor))
+                                 : 1 + mdl_study_n_rung(study) + (int)study->regress.max_points;
     int rc = mdl_alloc(marks, (size_t)n_most, sizeof **marks, "marks", err);
     if (rc != MDL_OK)
         return rc;
-    int n = mdl_study_in_rounds(study) ? list_round_marks(study, *marks)
-                                       : list_rung_marks(study, *marks);
+    int n = in_rounds ? list_round_marks(study, *marks) : list_rung_marks(study, *marks);
     (*marks)[n++] = 1;
     qsort(*marks, (size_t)n, sizeof **marks, ascending);
     *n_mark = 0;
@@ -122,8 +123,8 @@ done:
 
 void mdl_trainer_leave(mdl_trainer_t *trainer)
 {
-    if (trainer->study->trainer.kind == MDL_TRAINER_NATIVE)
-        mdl_trainer_native_leave(trainer->self);
+    if (trainer->class->leave != NULL)
+        trainer->class->leave(trainer->self);
 }
 
 void mdl_trainer_free(mdl_trainer_t *trainer)
@@ -155,8 +156,8 @@ double mdl_trainer_seconds(mdl_trainer_t *trainer, const mdl_candidate_t *candid
 static int configuration_of(mdl_trainer_t *trainer, const mdl_candidate_t *candidate, char **text,
                             mdl_error_t *err)
 {
-    if (trainer->study->trainer.kind == MDL_TRAINER_NATIVE)
-        return mdl_trainer_native_configuration(trainer->self, candidate, text, err);
+    if (trainer->class->configuration != NULL)
+        return trainer->class->configuration(trainer->self, candidate, text, err);
     return mdl_trainer_settings(trainer->study, text, err);
 }
 

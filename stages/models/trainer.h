@@ -34,6 +34,12 @@ typedef struct {
      * the study and its inputs alone, and seconds as predicted on this machine. Not collective. */
     double (*work)(void *self, const mdl_candidate_t *candidate);
     double (*seconds)(void *self, const mdl_candidate_t *candidate);
+    /* All that a candidate's points depend on, settings and inputs, as "key=value" lines; freed by
+     * the caller. NULL: the text of mdl_trainer_settings. Not collective. */
+    int (*configuration)(void *self, const mdl_candidate_t *candidate, char **text,
+                         mdl_error_t *err);
+    /* mdl_trainer_leave; NULL: a group holds nothing together. */
+    void (*leave)(void *self);
     void (*free)(void *self);
 } mdl_trainer_class_t;
 

@@ -355,4 +355,8 @@ static void free_command(void *self)
     free(command);
 }
 
-const mdl_trainer_class_t mdl_trainer_command = {advance, evaluate, unknown, unknown, free_command};
+const mdl_trainer_class_t mdl_trainer_command = {.advance = advance,
+                                                 .evaluate = evaluate,
+                                                 .work = unknown,
+                                                 .seconds = unknown,
+                                                 .free = free_command};

@@ -89,7 +89,7 @@ done:
     return MDL_OK;
 }
 
-void mdl_trainer_native_leave(void *self)
+static void leave(void *self)
 {
     native_t *native = self;
     mdl_native_inputs_leave(&native->inputs);
@@ -208,4 +208,10 @@ static double seconds(void *self, const mdl_candidate_t *candidate)
     return rate > 0 ? n_operation / rate : 0;
 }
 
-const mdl_trainer_class_t mdl_trainer_native = {advance, evaluate, work, seconds, free_native};
+const mdl_trainer_class_t mdl_trainer_native = {.advance = advance,
+                                                .evaluate = evaluate,
+                                                .work = work,
+                                                .seconds = seconds,
+                                                .configuration = mdl_trainer_native_configuration,
+                                                .leave = leave,
+                                                .free = free_native};

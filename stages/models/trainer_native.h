@@ -13,11 +13,7 @@ extern const mdl_trainer_class_t mdl_trainer_native;
 int mdl_trainer_native_open(MPI_Comm comm, const mdl_study_t *study, int dry_run, void **self,
                             mdl_error_t *err);
 
-/* Frees what the ranks of a group hold together, before the group goes. Collective over it. */
-void mdl_trainer_native_leave(void *self);
-
-/* All that a candidate's training depends on, settings and inputs, as "key=value" lines; freed by
- * the caller. Not collective. */
+/* The configuration of mdl_trainer_native. Not collective. */
 int mdl_trainer_native_configuration(void *self, const mdl_candidate_t *candidate, char **text,
                                      mdl_error_t *err);
 

@@ -199,5 +199,8 @@ static void free_replay(void *self)
     free(replay);
 }
 
-const mdl_trainer_class_t mdl_trainer_replay = {advance, evaluate, seconds_of, seconds_of,
-                                                free_replay};
+const mdl_trainer_class_t mdl_trainer_replay = {.advance = advance,
+                                                .evaluate = evaluate,
+                                                .work = seconds_of,
+                                                .seconds = seconds_of,
+                                                .free = free_replay};

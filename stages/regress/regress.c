@@ -139,15 +139,8 @@ static double lost_seconds(const mdl_study_t *study, const mdl_candidates_t *zoo
     double sum = 0;
     for (int64_t i = 0; i < zoo->n_candidate; i++) {
         char *path = mdl_study_path(study, "candidates/%s/history.h5", zoo->candidate[i]);
-        mdl_error_t ignored;
-        double lost;
-        hid_t file;
-        if (path != NULL && access(path, R_OK) == 0 &&
-            mdl_result_open(path, "mordal-history", 1, "", &file, &ignored) == MDL_OK) {
-            if (mdl_h5_get_double(file, "lost_seconds", &lost, &ignored) == MDL_OK)
-                sum += lost;
-            mdl_h5_close(file);
-        }
+        if (path != NULL)
+            sum += mdl_history_lost(path);
         free(path);
     }
     return sum;

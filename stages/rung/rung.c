@@ -141,7 +141,7 @@ static int set_reasons(mdl_rung_t *rung, const mdl_sweep_result_t *results, mdl_
 static int measure(run_t *run, mdl_error_t *err)
 {
     mdl_rung_t *rung = &run->rung;
-    const double ratio = mdl_halving_ratio(&run->halving, rung->rung);
+    const double ratio = mdl_study_rung_ratio(run->study, rung->rung);
     const mdl_sweep_t sweep = {.ratio = ratio,
                                .marks = &ratio,
                                .n_mark = 1,

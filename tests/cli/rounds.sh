@@ -39,6 +39,7 @@ mordal-regress --study $study --final
 digests | cmp cross-1 - || fail "a stopped search gives other results"
 
 # There are no rungs, and a changed setting is named.
+expect 0 'in rounds' mordal-study check $study
 expect 64 'has no rungs' mpiexec -n 2 mordal-rung --study $study
 sed -i 's/start_ratio: 0.125/start_ratio: 0.125, floor: 0.25/' $study
 expect 0 'settings changed, now search.floor=0.25' mordal-regress --study $study

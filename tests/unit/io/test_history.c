@@ -69,6 +69,8 @@ static void points_come_back_in_order(void **state)
     assert_null(mdl_history_find(&read, 0.0626));
     assert_false(read.failed);
     assert_true(read.train_seconds == 7 && read.lost_seconds == 2);
+    assert_true(mdl_history_lost(path) == 2);
+    assert_true(mdl_history_lost("nowhere/history.h5") == 0);
     mdl_history_free(&read);
 }
 
@@ -103,6 +105,7 @@ static void damage_is_seen(void **state)
     mdl_error_t err;
     write_history(&history);
     assert_int_equal(truncate(path, 1500), 0);
+    assert_true(mdl_history_lost(path) == 0);
     assert_int_equal(mdl_history_read(path, configuration, &read, &err), MDL_E_INPUT);
 }
 

@@ -1,6 +1,7 @@
 /* Study files: defaults, every kind of mistake with its line and key, loading on several ranks. */
 #include "io/study.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,6 +102,31 @@ static void test_defaults(void **state)
     mdl_study_free(study);
 }
 
+/* None in rounds; 0.1, 0.3, 0.9; and as many as there may be: 1.011063^63 is just below 2. */
+static void test_rungs(void **state)
+{
+    (void)state;
+    mdl_study_t *study;
+    mdl_error_t err = {0};
+    assert_int_equal(read_text(ZOO, &study, &err), MDL_OK);
+    assert_int_equal(mdl_study_n_rung(study), 0);
+    mdl_study_free(study);
+    assert_int_equal(
+        read_text(ZOO "search: {strategy: paper, start_ratio: 0.1, eta: 3, max_ratio: 0.9}\n",
+                  &study, &err),
+        MDL_OK);
+    assert_int_equal(mdl_study_n_rung(study), 3);
+    assert_true(fabs(mdl_study_rung_ratio(study, 1) - 0.1) < 1e-12);
+    assert_true(fabs(mdl_study_rung_ratio(study, 3) - 0.9) < 1e-12);
+    mdl_study_free(study);
+    assert_int_equal(
+        read_text(ZOO "search: {strategy: paper, start_ratio: 0.5, eta: 1.011063, max_ratio: 1}\n",
+                  &study, &err),
+        MDL_OK);
+    assert_int_equal(mdl_study_n_rung(study), MDL_STUDY_MAX_RUNG);
+    mdl_study_free(study);
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -142,6 +168,9 @@ static const mistake_t mistakes[] = {
     {ZOO "seed: -1\n", MDL_E_INPUT, {":7: seed", "'-1'"}},
     {ZOO "seed: 18446744073709551616\n", MDL_E_INPUT, {"seed"}},
     {ZOO "search: {eta: 1}\n", MDL_E_INPUT, {"search.eta", "(1,)"}},
+    {ZOO "search: {strategy: paper, eta: 1.000001}\n",
+     MDL_E_INPUT,
+     {"search.eta (1.000001)", "more than 64 rungs"}},
     {ZOO "search: {eta: .nan}\n", MDL_E_INPUT, {"search.eta", "finite"}},
     {ZOO "search: {start_ratio: -1}\n", MDL_E_INPUT, {"search.start_ratio", "[0,1]"}},
     {ZOO "search: {strategy: paper, start_ratio: 0.5}\n",
@@ -264,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_defaults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rungs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_huge, set_up, tear_down),
