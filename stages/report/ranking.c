@@ -133,12 +133,13 @@ static void draw_row(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_reg
     mdl_html_text(page, "%s", from->ve[row]);
     mdl_buffer_add(page, " + ");
     mdl_html_text(page, "%s", from->lm[row]);
-    if (chosen || !isfinite(from->predicted[row])) {
-        mdl_buffer_add(page, "<span class=\"small\">");
-        mdl_html_text(page, "%s", chosen ? "the choice" : from->status[row]);
-        mdl_buffer_add(page, "</span>");
-    }
-    mdl_buffer_add(page, "</th>");
+    if (chosen)
+        mdl_buffer_add(page, "<span class=\"small\">the choice</span>");
+    int trained_for_it = strcmp(from->status[row], "measured") == 0 ||
+                         strncmp(from->status[row], "predicted", 9) == 0;
+    mdl_buffer_add(page, "</th><td%s>", trained_for_it ? "" : " class=\"missing\"");
+    mdl_html_text(page, "%s", from->status[row]);
+    mdl_buffer_add(page, "</td>");
     draw_error(page, scale, from, row);
     mdl_buffer_add(page, "<td class=\"number\">%d</td><td class=\"number\">",
                    (int)from->cluster[row]);
@@ -158,7 +159,7 @@ static void draw_table(mdl_buffer_t *page, const mdl_scale_t *scale, const mdl_r
         page,
         "<div class=\"table\" tabindex=\"0\" role=\"group\" aria-label=\"Ranking\">"
         "<table>\n<thead><tr><th scope=\"col\" class=\"number\">rank</th><th "
-        "scope=\"col\">pair</th>"
+        "scope=\"col\">pair</th><th scope=\"col\">status</th>"
         "<th scope=\"col\" class=\"number\">error</th><th scope=\"col\">%.3g %% interval</th>"
         "<th scope=\"col\" class=\"number\">cluster</th>"
         "<th scope=\"col\" class=\"number\">trained to</th><th scope=\"col\" "

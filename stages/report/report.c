@@ -58,6 +58,11 @@ static void end(mdl_buffer_t *page)
                    MDL_VERSION);
 }
 
+static int has_final_of_choice(const mdl_report_input_t *input)
+{
+    return input->has_final && strcmp(input->final_candidate, input->regress.choice) == 0;
+}
+
 static int64_t row_of_choice(const mdl_regress_t *regress)
 {
     for (int64_t i = 0; i < regress->n_candidate; i++)
@@ -66,10 +71,25 @@ static int64_t row_of_choice(const mdl_regress_t *regress)
     return -1;
 }
 
+/* Whether the search itself trained the choice to ratio 1, so that nothing was predicted. */
+static int is_choice_measured(const mdl_regress_t *from)
+{
+    int64_t row = row_of_choice(from);
+    return row >= 0 && strcmp(from->status[row], "measured") == 0;
+}
+
 static void draw_prediction(mdl_buffer_t *page, const mdl_report_input_t *input)
 {
     const mdl_regress_t *from = &input->regress;
     int64_t row = row_of_choice(from);
+    if (is_choice_measured(from)) {
+        mdl_buffer_add(page, ". Trained for the whole alignment run, it measured an error of %.3f",
+                       from->predicted[row]);
+        if (has_final_of_choice(input) && isfinite(input->final.error_stderr))
+            mdl_buffer_add(page, " (standard error %.3f)", input->final.error_stderr);
+        mdl_buffer_add(page, ".");
+        return;
+    }
     if (row < 0 || !isfinite(from->predicted[row])) {
         mdl_buffer_add(page, ".");
         return;
@@ -89,9 +109,9 @@ static int is_outside(const mdl_regress_t *from, double error)
 
 static void draw_measurement(mdl_buffer_t *page, const mdl_report_input_t *input)
 {
-    if (!input->has_final)
+    int same = !input->has_regress || has_final_of_choice(input);
+    if (!input->has_final || (input->has_regress && same && is_choice_measured(&input->regress)))
         return;
-    int same = !input->has_regress || strcmp(input->final_candidate, input->regress.choice) == 0;
     mdl_buffer_add(page, " Trained that far, ");
     mdl_html_text(page, "%s", same ? "it" : input->final_candidate);
     mdl_buffer_add(page, " measured %.3f", input->final.error);
@@ -100,6 +120,38 @@ static void draw_measurement(mdl_buffer_t *page, const mdl_report_input_t *input
     if (input->has_regress && same && is_outside(&input->regress, input->final.error))
         mdl_buffer_add(page, ", outside that interval");
     mdl_buffer_add(page, ".");
+}
+
+/* Who else measured within one standard error of the choice, and who may yet be better. */
+static void draw_rivals(mdl_buffer_t *page, const mdl_report_input_t *input)
+{
+    enum { MOST_NAMED = 3 };
+    const mdl_regress_t *from = &input->regress;
+    long long n_within = 0, n_open = 0;
+    if (!input->has_regress || !has_final_of_choice(input))
+        return;
+    for (int64_t i = 0; i < from->n_candidate; i++) {
+        if (strcmp(from->candidate[i], from->choice) == 0)
+            continue;
+        n_open +=
+            strncmp(from->status[i], "predicted", 9) == 0 && from->low[i] < input->final.error;
+        if (strcmp(from->status[i], "measured") != 0 ||
+            !(from->predicted[i] <= input->final.error + input->final.error_stderr))
+            continue;
+        if (n_within < MOST_NAMED) {
+            mdl_buffer_add(page, n_within == 0 ? " Also within its standard error: " : ", ");
+            mdl_html_text(page, "%s (%.4f)", from->candidate[i], from->predicted[i]);
+        }
+        n_within++;
+    }
+    if (n_within > MOST_NAMED)
+        mdl_buffer_add(page, " and %lld more", n_within - MOST_NAMED);
+    if (n_within > 0)
+        mdl_buffer_add(page, "; a search with another <code>seed</code> tells chance from "
+                             "difference.");
+    if (n_open > 0)
+        mdl_buffer_add(page, " %lld that %s not trained that far could still be better.", n_open,
+                       n_open == 1 ? "was" : "were");
 }
 
 static void draw_spent(mdl_buffer_t *page, const mdl_cost_t *cost)
@@ -128,6 +180,7 @@ static void draw_answer(mdl_buffer_t *page, const mdl_report_input_t *input, con
         draw_prediction(page, input);
     }
     draw_measurement(page, input);
+    draw_rivals(page, input);
     draw_spent(page, cost);
     mdl_buffer_add(page, "</p>\n");
 }

@@ -123,6 +123,35 @@ static void measurement_outside_of_the_interval(void **state)
     mdl_buffer_free(&again);
 }
 
+static void choice_measured_by_the_search(void **state)
+{
+    (void)state;
+    mdl_error_t err;
+    mdl_report_input_t input;
+    mdl_buffer_t page = {0};
+    read_search(&input, &(made_up_t){10, 6, 0.7, 0.8, MADE_UP_FINAL, NULL});
+    mdl_regress_t *from = &input.regress;
+    char measured[] = "measured", *before[2] = {from->status[0], from->status[1]};
+    from->status[0] = from->status[1] = measured;
+    input.final.error = from->predicted[0] = 0.25;
+    input.final.error_stderr = 0.02;
+    from->predicted[1] = 0.2651;
+    for (int64_t i = 2; i < from->n_candidate; i++)
+        from->low[i] = i == 2 ? 0.249 : 0.251;
+    assert_int_equal(mdl_report_page(&page, &input, &err), MDL_OK);
+    assert_null(strstr(page.bytes, "predicted error of"));
+    assert_non_null(strstr(page.bytes, "it measured an error of 0.250 (standard error 0.020)"));
+    assert_non_null(strstr(page.bytes, "Also within its standard error: "));
+    assert_non_null(strstr(page.bytes, "(0.2651); a search with another"));
+    assert_non_null(strstr(page.bytes, " 1 that was not trained that far"));
+    assert_non_null(strstr(page.bytes, "</th><td>measured</td>"));
+    assert_non_null(strstr(page.bytes, "<td class=\"missing\">dropped in rung"));
+    from->status[0] = before[0];
+    from->status[1] = before[1];
+    mdl_report_input_free(&input);
+    mdl_buffer_free(&page);
+}
+
 static int count(const char *text, const char *what)
 {
     int n = 0;
@@ -223,6 +252,7 @@ int main(void)
         cmocka_unit_test(one_model_of_each_kind),
         cmocka_unit_test(many_models),
         cmocka_unit_test(files_that_do_not_fit),
+        cmocka_unit_test(choice_measured_by_the_search),
         cmocka_unit_test(measurement_outside_of_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
