@@ -25,9 +25,15 @@ class ArchiveWriter:
         if that isn't 0) for each of ids, in their order. side: "vision" or "language". bfloat16
         takes rows as uint16, their upper halves."""
         ids = [str(i).encode() for i in ids]
-        if not ids or len(set(ids)) < len(ids) or not all(0 < len(i) < 256 for i in ids):
-            raise ValueError("sample ids must be unique, of 1 to 255 bytes, at least one")
+        if not ids or len(set(ids)) < len(ids) or not all(
+                0 < len(i) < 256 and b"\0" not in i for i in ids):
+            raise ValueError("sample ids must be unique, of 1 to 255 bytes without NUL, at least one")
         self.path = Path(path)
+        name = self.path.stem if model is None else model
+        if not name or any(c < " " or c in "/\x7f" for c in name):
+            raise ValueError(f"model {name!r}: a name has no '/' and no control character")
+        if side not in ("vision", "language"):
+            raise ValueError(f"side {side!r} is neither 'vision' nor 'language'")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self.file = h5py.File(self.temporary, "w", userblock_size=GUARD)
@@ -37,11 +43,11 @@ class ArchiveWriter:
         self.file.create_dataset("sample_id", data=np.array(ids, width))
         self.digests = np.zeros(len(ids), "<u8")
         self.n_done = 0
-        configuration = f"encoding={encoding}\nlabel={label}\nmodel={model or self.path.stem}\n" \
+        configuration = f"encoding={encoding}\nlabel={label}\nmodel={name}\n" \
                         f"side={side}\nsource={source}"
         self.file.attrs.update({
             "schema": "mordal-archive", "schema_version": np.int64(1),
-            "model": model or self.path.stem, "side": side, "label": label, "source": source,
+            "model": name, "side": side, "label": label, "source": source,
             "encoding": encoding, "digested_by_row": "activation", "tool_version": "python",
             "configuration": configuration, "inputs_digest": "",
             "configuration_digest": digest_of([text(configuration)])})

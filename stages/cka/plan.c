@@ -211,9 +211,12 @@ int mdl_cka_plan_print(const mdl_cka_settings_t *settings, mdl_plan_route_t chos
     int rc = seconds_per_byte(settings, archives, &read_rate, err);
     if (rc != MDL_OK)
         return rc;
-    printf("%s: %d models, %lld rows, %s, %d %s; one core: %.1f Gflop/s, reads %.2f GB/s\n", output,
-           archives->n_model, (long long)archives->n_sample, mdl_encoding_name(settings->precision),
-           n_rank, n_rank == 1 ? "rank" : "ranks", 1e-9 / flop_rate, 1e-9 / read_rate);
+    printf("%s: %d models, %lld rows, %s, %d %s; one core: %.1f Gflop/s", output, archives->n_model,
+           (long long)archives->n_sample, mdl_encoding_name(settings->precision), n_rank,
+           n_rank == 1 ? "rank" : "ranks", 1e-9 / flop_rate);
+    if (read_rate > 0)
+        printf(", reads %.2f GB/s", 1e-9 / read_rate);
+    printf("\n");
     for (int route = 0; route < MDL_PLAN_N; route++) {
         if (route == MDL_PLAN_FEATURE && settings->kernel == MDL_CKA_RBF)
             continue;

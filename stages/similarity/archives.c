@@ -117,6 +117,24 @@ static int open_either(const char *path, mdl_archive_t **archive, mdl_error_t *e
     return rc;
 }
 
+/* A model's name becomes the name of files (gram_cache.c) and stands in messages. */
+static int check_name(const mdl_archive_t *archive, mdl_error_t *err)
+{
+    const char *name = archive->model;
+    size_t n = 0;
+    while ((unsigned char)name[n] >= ' ' && name[n] != '\x7f' && name[n] != '/')
+        n++;
+    if (n > 0 && name[n] == '\0')
+        return MDL_OK;
+    return mdl_fail(err, MDL_E_INPUT,
+                    "%s: the model's name %s; archive it again under a name of its own, without "
+                    "'/' and control characters",
+                    archive->path,
+                    n == 0 && name[0] == '\0' ? "is empty"
+                    : name[n] == '/'          ? "has a '/' in it"
+                                              : "has a control character in it");
+}
+
 /* Ids that are those of the first file are kept once: they may be many. */
 static void share_ids(const mdl_archive_t *first, mdl_cka_source_t *source)
 {
@@ -137,6 +155,8 @@ static int open_all(mdl_cka_archives_t *archives, const char *const *paths, mdl_
     int n = archives->n_model;
     for (int a = 0; a < n; a++) {
         int rc = open_either(paths[a], &archives->sources[a].archive, err);
+        if (rc == MDL_OK)
+            rc = check_name(archives->sources[a].archive, err);
         if (rc != MDL_OK)
             return rc;
         if (a > 0)

@@ -24,7 +24,7 @@ typedef struct {
  * those that all have. Models of other sides or labels bring a warning. Token activations
  * (n_sample, n_token, n_feat) are averaged over their tokens when they are read. Freed with
  * mdl_cka_archives_close, also after a failure. Not collective. Returns MDL_E_INPUT (two files of
- * one model, different ids), or what mdl_archive_open returns. */
+ * one model, different ids, a name that can't name a file), or what mdl_archive_open returns. */
 int mdl_cka_archives_open(mdl_cka_archives_t *archives, const char *const *paths, int n, int common,
                           mdl_error_t *err);
 void mdl_cka_archives_close(mdl_cka_archives_t *archives);

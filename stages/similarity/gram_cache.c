@@ -256,7 +256,7 @@ static int join(mdl_gram_cache_t *cache, int model, mdl_error_t *err)
             continue;
         mdl_error_t damage = {.rank = -1};
         if (mdl_gram_read(old, k, n_value, gram, &damage) != MDL_OK) {
-            mdl_log(MDL_LOG_WARN, "left out of the Gram cache: %s", damage.text);
+            mdl_log_rank(MDL_LOG_WARN, "left out of the Gram cache: %s", damage.text);
             continue;
         }
         MDL_TRY(mdl_gram_write(cache->making[model], k, gram, n_value, old->power[k],

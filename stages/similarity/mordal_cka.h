@@ -11,6 +11,15 @@
 #ifndef MORDAL_CKA_H
 #define MORDAL_CKA_H
 
+/* The C interface is enough: the C++ bindings of older MPI would have to be linked. */
+#ifdef __cplusplus
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#ifndef MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
+#endif
 #include <mpi.h>
 #include <stdint.h>
 

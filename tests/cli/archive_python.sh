@@ -25,6 +25,17 @@ expect 0 "similarity from 1.0000 (float32, plain) to 1.0000" \
     mordal-cka --batch 25 -o same.h5 made/float32.h5 imported/plain.h5
 expect 0 "similarity" mordal-cka --batch 25 -o all.h5 made/*.h5
 
+echo "-- a model's name that would lead out of a folder of Gram files, or says nothing"
+mkdir names
+"$python" "$make" names names
+for file in slash empty control; do
+    expect 65 "names/$file.h5: the model's name" mordal-cka --batch 25 --gram-cache grams/deep \
+        -o x.h5 made/float32.h5 names/$file.h5
+done
+for left in evil.h5 grams x.h5; do
+    [ ! -e $left ] || fail "a refused name left $left"
+done
+
 echo "-- a flipped byte is found"
 cp made/float32.h5 flipped.h5
 printf 'X' | dd of=flipped.h5 bs=1 seek=$(($(stat -c %s flipped.h5) / 2)) conv=notrunc 2>dd.txt

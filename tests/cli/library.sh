@@ -17,6 +17,25 @@ cc -Wall -Wextra -Werror -o example "$example/example.c" $(pkg-config --cflags -
 expect 0 "1 0: 0.171419" ./example
 expect 0 "1 0: 0.171419" mpiexec -n 3 ./example
 
+if command -v g++ >/dev/null; then
+    echo "-- C++"
+    cat >example.cc <<'CC'
+#include <mordal/cka.h>
+
+#include <cstdio>
+
+int main(int argc, char **argv)
+{
+    MPI_Init(&argc, &argv);
+    std::printf("version %s\n", mordal_version());
+    MPI_Finalize();
+}
+CC
+    # shellcheck disable=SC2046 # words are meant
+    g++ -Wall -Wextra -Werror -o example-cc example.cc $(pkg-config --cflags --libs mordal-cka)
+    expect 0 "version " ./example-cc
+fi
+
 echo "-- CMake"
 cmake -S "$example" -B build -DCMAKE_PREFIX_PATH="$prefix" >cmake.log || { cat cmake.log; exit 1; }
 cmake --build build >build.log || { cat build.log; exit 1; }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes archives with docs/python/mordal_archive.py.
 
-usage: check_python_archive.py numpy|torch FOLDER
+usage: check_python_archive.py numpy|names|torch FOLDER
 
-numpy: one model in every encoding, with and without tokens, and arrays to import beside. torch: by
-forward hooks, as docs/python.md shows. Needs numpy, h5py and xxhash; torch for the hooks.
+numpy: one model in every encoding, with and without tokens, and arrays to import beside. names:
+files whose model has a name that is refused. torch: by forward hooks, as docs/python.md shows.
+Needs numpy, h5py and xxhash; torch for the hooks.
 """
 import sys
 from pathlib import Path
@@ -41,7 +42,22 @@ def by_numpy(folder):
         except ValueError:
             continue
         raise AssertionError("bad rows were taken")
+    for ids, side, model in ((IDS, "left", None), (IDS, "vision", ""), (IDS, "vision", "../evil"),
+                             (IDS, "vision", "a\nb"), (["a\0b"], "vision", None)):
+        try:
+            ArchiveWriter(folder / "bad.h5", ids, 12, side, model=model)
+        except ValueError:
+            continue
+        raise AssertionError(f"{ids[0]!r}, {side}, {model!r} were taken")
     assert not list(folder.glob("*bad*"))
+
+
+def hostile_names(folder):
+    """archives that are whole but whose model's name can't be that of a file"""
+    for file, name in (("slash", "../../evil"), ("empty", ""), ("control", "a\nb")):
+        with ArchiveWriter(folder / f"{file}.h5", IDS, 12, "vision") as out:
+            out.append(np.random.default_rng(3).standard_normal((N, 12)))
+            out.file.attrs["model"] = name
 
 
 def by_torch(folder):
@@ -64,4 +80,4 @@ def by_torch(folder):
 
 
 if __name__ == "__main__":
-    {"numpy": by_numpy, "torch": by_torch}[sys.argv[1]](Path(sys.argv[2]))
+    {"numpy": by_numpy, "names": hostile_names, "torch": by_torch}[sys.argv[1]](Path(sys.argv[2]))
