@@ -2,8 +2,11 @@
 
 #include "mpi/agree.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 /* What one request to another rank asks for, at most. */
 enum { PIECE_BYTES = 64 << 20, PART_STEP = 64, N_BUFFER = 2, NONE = -1 };
@@ -88,6 +91,30 @@ static int all_did(MPI_Comm comm, int status)
     return did;
 }
 
+/* Open MPI 4 puts a file behind a window that it names by the communicator's number alone
+ * (osc/rdma), which is the same for all groups of a job, and removes it once all ranks of the group
+ * have it. So the groups of a node take turns: their first ranks hold this lock while they open a
+ * window. */
+static int take_turn(MPI_Comm comm)
+{
+    int rank, turn = -1;
+    MPI_Comm_rank(comm, &rank);
+    if (rank == 0) {
+        turn = open("/dev/shm", O_RDONLY | O_DIRECTORY);
+        if (turn >= 0)
+            flock(turn, LOCK_EX);
+    }
+    MPI_Barrier(comm);
+    return turn;
+}
+
+static void end_turn(MPI_Comm comm, int turn)
+{
+    MPI_Barrier(comm);
+    if (turn >= 0)
+        close(turn);
+}
+
 /* Lets the other ranks read own. Open MPI 4 opens no window over memory of ours where it finds
  * neither a network that reads nor leave to copy from other processes; on one node memory of its
  * own will do. A window that some ranks have alone can't be freed, as that takes all of them: what
@@ -95,22 +122,24 @@ static int all_did(MPI_Comm comm, int status)
 static int open_window(mdl_shards_t *shards, MPI_Comm comm, size_t n_own, mdl_error_t *err)
 {
     MPI_Errhandler before;
+    const int turn = take_turn(comm);
     MPI_Comm_get_errhandler(comm, &before);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
     int status =
         MPI_Win_create(shards->own, (MPI_Aint)n_own, 1, MPI_INFO_NULL, comm, &shards->window);
-    int open = all_did(comm, status);
-    if (!open) {
+    int opened = all_did(comm, status);
+    if (!opened) {
         if (status != MPI_SUCCESS)
             host_release(shards->backend, shards->own);
         shards->own = NULL;
         shards->owned_by_window = 1;
-        open = all_did(comm, MPI_Win_allocate((MPI_Aint)n_own, 1, MPI_INFO_NULL, comm, &shards->own,
-                                              &shards->window));
+        opened = all_did(comm, MPI_Win_allocate((MPI_Aint)n_own, 1, MPI_INFO_NULL, comm,
+                                                &shards->own, &shards->window));
     }
     MPI_Comm_set_errhandler(comm, before);
     MPI_Errhandler_free(&before);
-    if (open) {
+    end_turn(comm, turn);
+    if (opened) {
         MPI_Win_lock_all(MPI_MODE_NOCHECK, shards->window);
         return MDL_OK;
     }

@@ -31,6 +31,7 @@ for tenth in 1 3 4 5 6 7 8 9; do
     fi
     wait "$run" 2>/dev/null || true
     pkill -KILL -f "$PWD/struck/STUDY.yaml" || true
+    while pgrep -f "$PWD/struck/STUDY.yaml" >/dev/null; do sleep 0.05; done
 done
 "$bin/mordal" run struck/STUDY.yaml -n 2
 echo "killed $kills times"

@@ -42,6 +42,7 @@ for _ in 1 2; do
     fi
     wait "$run" 2>/dev/null || true
     pkill -KILL -f "$PWD/struck/STUDY.yaml" || true
+    while pgrep -f "$PWD/struck/STUDY.yaml" >/dev/null; do sleep 0.05; done
 done
 "$bin/mordal" run struck/STUDY.yaml -n 2
 echo "killed $kills times"
