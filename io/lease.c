@@ -33,8 +33,9 @@ static struct {
     int held, followed, leaving;
 } lease = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-/* When the process began, in clock ticks since its host did; 0 where that can't be known. Field 22
- * of /proc/PID/stat: the second is the program's name in parentheses, with anything in it. */
+/* When the process began, in clock ticks since its host did; 0 where that can't be known, 1 for one
+ * that has ended and waits for its parent to ask. Fields 22 and 3 of /proc/PID/stat: the second is
+ * the program's name in parentheses, with anything in it. */
 static unsigned long long start_of(long pid)
 {
     char path[64], text[1024], *rest;
@@ -46,6 +47,8 @@ static unsigned long long start_of(long pid)
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     rest = strrchr(text, ')');
+    if (rest != NULL && (strncmp(rest, ") Z", 3) == 0 || strncmp(rest, ") X", 3) == 0))
+        return 1;
     for (int field = 2; rest != NULL && field < 22; field++)
         rest = strchr(rest + 1, ' ');
     if (rest != NULL)
@@ -104,13 +107,24 @@ static int is_untouched(const char *path)
     return 1;
 }
 
+/* Of this host. One that was killed may take a moment to end. */
+static int has_ended(const holder_t *holder)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    for (int i = 0; i < 10; i++) {
+        const unsigned long long start = start_of(holder->pid);
+        if ((kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) || start == 1 ||
+            (start != 0 && holder->start != 0 && start != holder->start))
+            return 1;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int is_dead(const char *path, const holder_t *holder)
 {
-    if (strcmp(holder->host, lease.self.host) == 0) {
-        const unsigned long long start = start_of(holder->pid);
-        return (kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) ||
-               (start != 0 && holder->start != 0 && start != holder->start);
-    }
+    if (strcmp(holder->host, lease.self.host) == 0)
+        return has_ended(holder);
     if (strcmp(holder->job, "-") != 0 && strcmp(holder->job, lease.self.job) == 0)
         return 1;
     return is_untouched(path);
