@@ -2,11 +2,11 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "io/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,29 +33,6 @@ static struct {
     int held, followed, leaving;
 } lease = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-/* When the process began, in clock ticks since its host did; 0 where that can't be known, 1 for one
- * that has ended and waits for its parent to ask. Fields 22 and 3 of /proc/PID/stat: the second is
- * the program's name in parentheses, with anything in it. */
-static unsigned long long start_of(long pid)
-{
-    char path[64], text[1024], *rest;
-    unsigned long long start = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return 0;
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    rest = strrchr(text, ')');
-    if (rest != NULL && (strncmp(rest, ") Z", 3) == 0 || strncmp(rest, ") X", 3) == 0))
-        return 1;
-    for (int field = 2; rest != NULL && field < 22; field++)
-        rest = strchr(rest + 1, ' ');
-    if (rest != NULL)
-        start = strtoull(rest, NULL, 10);
-    return start;
-}
-
 static void describe_self(holder_t *self)
 {
     const char *job = getenv("SLURM_JOB_ID");
@@ -67,7 +44,7 @@ static void describe_self(holder_t *self)
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(self->nonce, sizeof self->nonce, "%lx-%lx-%lx", (long)now.tv_sec, now.tv_nsec,
              self->pid);
-    self->start = start_of(self->pid);
+    self->start = mdl_process_start(self->pid);
 }
 
 /* 0 when the file isn't there or makes no sense. */
@@ -112,9 +89,7 @@ static int has_ended(const holder_t *holder)
 {
     const struct timespec pause = {.tv_nsec = 100000000};
     for (int i = 0; i < 10; i++) {
-        const unsigned long long start = start_of(holder->pid);
-        if ((kill((pid_t)holder->pid, 0) != 0 && errno == ESRCH) || start == 1 ||
-            (start != 0 && holder->start != 0 && start != holder->start))
+        if (!mdl_process_lives(holder->pid, holder->start))
             return 1;
         nanosleep(&pause, NULL);
     }

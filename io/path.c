@@ -1,11 +1,11 @@
 #include "io/path.h"
 
 #include "core/text.h"
+#include "io/process.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,8 +124,7 @@ static int is_alive(const char *temporary)
         strncmp(dot - length - 5, ".tmp.", 5) != 0 || strncmp(dot - length, host, length) != 0)
         return 0;
     long pid = strtol(dot + 1, &end, 10);
-    return *end == '\0' && pid > 0 && pid != (long)getpid() &&
-           (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    return *end == '\0' && pid != (long)getpid() && mdl_process_lives(pid, 0);
 }
 
 /* Removes the temporaries of path, or those of all paths that begin so. */

@@ -63,16 +63,18 @@ mdl_sbatch_words() {
 # Queues one job, trying again while the controller is away; prints its id. A site's plugins may
 # have said something before it.
 mdl_sbatch() {
-    local attempt answer
+    local attempt answer id
     for attempt in 1 2 3 4; do
         if answer=$("${sbatch_words[@]}" 2>&1); then
-            sed -nE 's/^([0-9]+)(;.*)?$/\1/p' <<<"$answer" | tail -n 1
+            id=$(sed -nE 's/^([0-9]+)(;.*)?$/\1/p' <<<"$answer" | tail -n 1)
+            [[ $id ]] || break
+            echo "$id"
             return 0
         fi
         [[ $answer == *[Cc]onnect* || $answer == *"timed out"* ]] || break
         sleep $((attempt * 5))
     done
-    mdl_say "sbatch refused: $answer"
+    mdl_say "sbatch gave no job: $answer"
     return 1
 }
 

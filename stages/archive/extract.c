@@ -17,10 +17,17 @@
 /* For plans: floating-point operations a second of one rank. */
 static const double assumed_rate = 5e9;
 
-static const char *base_name(const char *path)
+/* "CHECKPOINT over CORPUS", by their names alone; NULL when memory is out. */
+static char *name_source(const mdl_extract_language_t *language)
 {
-    const char *slash = strrchr(path, '/');
-    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+    char *checkpoint = mdl_text_base_name(language->checkpoint);
+    char *corpus = mdl_text_base_name(language->corpus_path);
+    char *source = NULL;
+    if (checkpoint != NULL && corpus != NULL)
+        source = mdl_text("%s over %s", checkpoint, corpus);
+    free(checkpoint);
+    free(corpus);
+    return source;
 }
 
 static int name_things(mdl_extract_job_t *job, const char *vision, mdl_error_t *err)
@@ -34,8 +41,7 @@ static int name_things(mdl_extract_job_t *job, const char *vision, mdl_error_t *
     job->pooling = mdl_pooling_find(extract->pooling);
     job->vision = mdl_text("%s", vision);
     job->label = mdl_text("%s after %s", rows[job->pooling], vision);
-    job->source = mdl_text("%s over %s", base_name(job->language->checkpoint),
-                           base_name(job->language->corpus_path));
+    job->source = name_source(job->language);
     job->configuration = mdl_text(
         "model=%s\nvision=%s\npooling=%s\nsamples=%" PRId64 "\nwarmup_rounds=%" PRId64
         "\nseed=%" PRIu64 "\nepochs=%" PRId64 "\nbatch=%" PRId64

@@ -11,16 +11,14 @@ its own truth, which no rule can know. +-: standard deviation of 200 bootstraps,
 there are at most five tasks, else over tasks. mordal-regress has to be in PATH. Needs NumPy, SciPy.
 """
 
-import argparse
 import csv
-import os
 import subprocess
 import tempfile
 
 import numpy as np
 from scipy import stats
 
-from predictions import METHODS, SYNTHETIC, has, read, read_wide, synthetic, write
+from predictions import METHODS, has, read_kinds, write
 
 AT, LEAST = 0.125, 5e-4
 RULES = ["pooled", "last-value", "log-linear"]
@@ -99,16 +97,7 @@ def bootstrap(entries, rng):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*")
-    parser.add_argument("--wide", nargs="+", default=[])
-    parser.add_argument("--synthetic", action="store_true")
-    options = parser.parse_args()
-    kinds = {os.path.basename(path): read(path) for path in options.tables}
-    if options.wide:
-        kinds["fine-tuning"] = read_wide(options.wide)
-    if options.synthetic:
-        kinds.update({kind: synthetic(kind) for kind in SYNTHETIC})
+    kinds = read_kinds(__doc__)
     mixed = ["half " + m for m in METHODS[1:]] + ["by ranks"]
     print("| table | pooled | above last-value | above log-linear | " + " | ".join(mixed) +
           " | best of all, by task | best of all |")

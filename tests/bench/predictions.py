@@ -139,8 +139,9 @@ def score(tasks, path, method, at):
     return [np.nanmean(v) for v in (taus, hits, regrets, covered)], len(taus)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_kinds(description):
+    """The kinds of tables that the command line asks for: {name: tasks}."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*")
     parser.add_argument("--wide", nargs="+", default=[])
     parser.add_argument("--synthetic", action="store_true")
@@ -150,6 +151,11 @@ def main():
         kinds["fine-tuning"] = read_wide(options.wide)
     if options.synthetic:
         kinds.update({kind: synthetic(kind) for kind in SYNTHETIC})
+    return kinds
+
+
+def main():
+    kinds = read_kinds(__doc__)
     print("| table | tasks | up to | " + " | ".join(METHODS) + " | less than the better of the last two | top-1 | regret | coverage |")
     print("|---" * (len(METHODS) + 7) + "|")
     for kind, tasks in kinds.items():

@@ -36,6 +36,16 @@ grep -q -- '--dependency=afterok:4711 ' slurm/calls || { cat slurm/calls; fail "
 read -r step job <study/logs/jobs
 [[ $job == 4711 ]] || fail "job $job of $step"
 
+echo "-- no id, no chain: nothing is queued that waits for nobody"
+mv study/logs/jobs jobs
+mv slurm/sbatch slurm/talks
+printf '#!/bin/bash\necho "accepted"\n' >slurm/sbatch
+chmod +x slurm/sbatch
+expect_code 70 "$mordal" submit study
+expect_text "sbatch gave no job: accepted"
+mv slurm/talks slurm/sbatch
+mv jobs study/logs/jobs
+
 echo "-- Slurm doesn't answer: no step is called dead, and no second chain is queued"
 mkdir -p study/logs/state
 echo "running 0 digest elsewhere 1 4711 0" >"study/logs/state/$step"
